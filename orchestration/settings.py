@@ -1,0 +1,100 @@
+"""Where things are: every path and address of the batch side, from the environment, in one place.
+
+`PLATFORM_HOME` (default `.local` beside pyproject.toml) holds all state.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings. Paths are absolute."""
+
+    home: Path
+    redis_port: int = 6379
+    triton_http_port: int = 8100
+    triton_grpc_port: int = 8101
+    triton_metrics_port: int = 8102
+    mlflow_port: int = 5000
+    dagster_port: int = 3000
+    code_server_port: int = 3030
+    gateway_port: int = 8000
+    reports_port: int = 8200
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment. Raises ValueError naming the variable that is not a port number."""
+        home = Path(os.environ.get("PLATFORM_HOME") or ROOT / ".local").expanduser().resolve()
+        ports = {name: _port(name.upper(), default) for name, default in cls.port_defaults().items()}
+        return cls(home=home, **ports)
+
+    @classmethod
+    def port_defaults(cls) -> dict[str, int]:
+        """Setting name to default port; the environment variable is the name in capitals."""
+        return {name: int(f.default) for name, f in cls.__dataclass_fields__.items() if name.endswith("_port")}  # type: ignore[arg-type]
+
+    @property
+    def lake(self) -> Path:
+        """Parquet: raw/, features/, training/, predictions/."""
+        return self.home / "lake"
+
+    @property
+    def model_repository(self) -> Path:
+        """What Triton serves: one folder a registered version."""
+        return self.home / "triton" / "repository"
+
+    @property
+    def model_manifest(self) -> Path:
+        """Names of the published models, one JSON document; Triton's start turns it into its load list."""
+        return self.home / "triton" / "manifest.json"
+
+    @property
+    def reports(self) -> Path:
+        """Drift reports, served over HTTP."""
+        return self.home / "reports"
+
+    @property
+    def redis_url(self) -> str:
+        """The online store and the rollout store."""
+        return os.environ.get("REDIS_URL") or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def mlflow_url(self) -> str:
+        """MLflow tracking server."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def triton_grpc(self) -> str:
+        """host:port of Triton's gRPC endpoint (loading over HTTP would stall the data path)."""
+        return os.environ.get("TRITON_GRPC") or f"127.0.0.1:{self.triton_grpc_port}"
+
+    @property
+    def triton_http(self) -> str:
+        """host:port of Triton's HTTP endpoint."""
+        return os.environ.get("TRITON_HTTP") or f"127.0.0.1:{self.triton_http_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Base address of the gateway."""
+        return os.environ.get("GATEWAY_URL") or f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def dagster_url(self) -> str:
+        """Base address of the Dagster webserver."""
+        return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def reports_url(self) -> str:
+        """Base address of the served reports."""
+        return f"http://127.0.0.1:{self.reports_port}"
+
+
+def _port(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{variable} must be a port number from 1 to 65535, got {text!r}")
+    return int(text)

@@ -1,0 +1,28 @@
+"""What crosses process boundaries: rollout state, model contract, prediction record, online layout."""
+
+from serving_gateway.contracts.model import (
+    Feature,
+    Input,
+    MinutesSince,
+    ModelContract,
+    RequestField,
+)
+from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
+from serving_gateway.contracts.prediction import PairedScore, PredictionRecord, ViewAge
+from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+
+__all__ = [
+    "Arm",
+    "Arms",
+    "Feature",
+    "FeatureField",
+    "Input",
+    "MinutesSince",
+    "ModelContract",
+    "PairedScore",
+    "PredictionRecord",
+    "RequestField",
+    "RolloutState",
+    "ViewAge",
+    "ViewLayout",
+]

@@ -1,0 +1,155 @@
+"""Feast's Redis layout (entity key serialization version 3), enough to read and write it without Feast.
+
+One Redis hash per entity key:
+  key    = serialized entity key + project name
+  field  = 4-byte little-endian murmur3 of "view:feature" (held in the layout as hex), value = protobuf `feast.types.Value`
+  field  = "_ts:view", value = protobuf `google.protobuf.Timestamp` of the row's event time
+
+Source: feast 0.67.0, infra/key_encoding_utils.py, infra/online_stores/{redis,helpers}.py, protos/feast/types/Value.proto.
+"""
+
+import struct
+from typing import Literal
+
+from msgspec import Struct
+
+ValueType = Literal["string", "int32", "int64", "double", "float", "unix_timestamp"]
+Scalar = str | int | float
+
+STRING_TYPE = 2  # feast.types.ValueType.STRING
+# feast.types.Value: field number and protobuf wire type of each scalar
+_TAGS: dict[ValueType, int] = {
+    "string": 2 << 3 | 2,
+    "int32": 3 << 3 | 0,
+    "int64": 4 << 3 | 0,
+    "double": 5 << 3 | 1,
+    "float": 6 << 3 | 5,
+    "unix_timestamp": 8 << 3 | 0,
+}
+_DOUBLE = struct.Struct("<d")
+_FLOAT = struct.Struct("<f")
+_U32 = struct.Struct("<I")
+# Feast's stand-in entity of views without entities (feast.entity: DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL)
+_NO_ENTITY = (("__dummy_id",), ("",))
+_SIGN = 1 << 63
+_WRAP = 1 << 64
+
+
+class FeatureField(Struct, frozen=True, kw_only=True):
+    """One feature of a view: its name, the hex of its Redis hash field, its value type."""
+
+    name: str
+    field: str
+    dtype: ValueType
+
+
+class ViewLayout(Struct, frozen=True, kw_only=True):
+    """Where one feature view lives in Redis.
+
+    `join_keys` are the request's entity fields in Feast's sorted order (none for a view of global values);
+    `ttl_s` is enforced by the reader from the stored timestamp (Feast itself does not, online); 0 means no limit.
+    """
+
+    name: str
+    join_keys: tuple[str, ...]
+    features: tuple[FeatureField, ...]
+    ttl_s: int
+
+    @property
+    def timestamp_field(self) -> bytes:
+        """The hash field that holds the row's event time."""
+        return f"_ts:{self.name}".encode()
+
+
+def entity_key(project: str, join_keys: tuple[str, ...], values: tuple[str, ...]) -> bytes:
+    """Redis key of string-valued entities. `join_keys` sorted, `values` in the same order; both empty for global values."""
+    if not join_keys:
+        join_keys, values = _NO_ENTITY
+    parts = [_U32.pack(len(join_keys))]
+    for name in join_keys:
+        encoded = name.encode()
+        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
+    for value in values:
+        encoded = value.encode()
+        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
+    parts.append(project.encode())
+    return b"".join(parts)
+
+
+def encode_value(dtype: ValueType, value: Scalar | None) -> bytes:
+    """Protobuf bytes of a `feast.types.Value`; None is the empty message."""
+    if value is None:
+        return b""
+    tag = bytes((_TAGS[dtype],))
+    if dtype == "string":
+        data = str(value).encode()
+        return tag + _varint(len(data)) + data
+    if dtype == "double":
+        return tag + _DOUBLE.pack(value)
+    if dtype == "float":
+        return tag + _FLOAT.pack(value)
+    return tag + _varint(int(value))
+
+
+def decode_value(data: bytes | None) -> Scalar | None:
+    """Inverse of `encode_value`; None for an absent field or a null value. Raises ValueError on an unknown tag."""
+    if not data:
+        return None
+    tag = data[0]
+    if tag == _TAGS["float"]:
+        return float(_FLOAT.unpack_from(data, 1)[0])
+    if tag == _TAGS["double"]:
+        return float(_DOUBLE.unpack_from(data, 1)[0])
+    if tag == _TAGS["string"]:
+        length, start = _read_varint(data, 1)
+        return data[start : start + length].decode()
+    if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
+        return _signed(_read_varint(data, 1)[0])
+    raise ValueError(f"unsupported Feast value tag {tag} in {data!r}")
+
+
+def encode_timestamp(event_time_us: int) -> bytes:
+    """Protobuf `Timestamp` of UTC microseconds since the epoch (proto3: zero fields are left out)."""
+    seconds, micros = divmod(event_time_us, 1_000_000)
+    out = b"\x08" + _varint(seconds) if seconds else b""
+    return out + b"\x10" + _varint(micros * 1000) if micros else out
+
+
+def decode_timestamp(data: bytes | None) -> float | None:
+    """UTC seconds since the epoch of a protobuf `Timestamp`; None when the field is absent."""
+    if data is None:
+        return None
+    seconds, nanos, at = 0, 0, 0
+    while at < len(data):
+        tag = data[at]
+        value, at = _read_varint(data, at + 1)
+        if tag == 0x08:
+            seconds = _signed(value)
+        elif tag == 0x10:
+            nanos = value
+    return seconds + nanos / 1e9
+
+
+def _varint(value: int) -> bytes:
+    value %= _WRAP
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    shift = result = 0
+    while True:
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, at
+        shift += 7
+
+
+def _signed(value: int) -> int:
+    return value - _WRAP if value >= _SIGN else value

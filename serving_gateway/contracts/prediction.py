@@ -1,0 +1,60 @@
+"""The prediction record: everything needed to judge one answered request later.
+
+Evolution: new fields have defaults, types never change, fields are never removed.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+ArmName = Literal["baseline", "canary", "shadow"]
+Outcome = Literal["ok", "error", "timeout", "invalid"]
+
+
+class ViewAge(Struct, frozen=True, kw_only=True):
+    """How a feature view was found: `age_s` is event time minus the view's timestamp, in seconds (None: not found)."""
+
+    view: str
+    status: Literal["present", "expired", "missing"]
+    age_s: float | None = None
+
+
+class PairedScore(Struct, frozen=True, kw_only=True):
+    """What another arm said of the same vector in the background. `score` is None unless `outcome` is `ok`."""
+
+    arm: ArmName
+    model_version: str
+    triton_model: str
+    outcome: Outcome
+    score: float | None = None
+    latency_us: int = 0
+
+
+class PredictionRecord(Struct, frozen=True, kw_only=True):
+    """One answered row.
+
+    `event_time_us` is UTC microseconds since the epoch on the platform's event clock; `vector` is the model's input
+    as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1].
+    """
+
+    prediction_id: str
+    request_id: str
+    event_time_us: int
+    served_at_us: int
+    arm: ArmName
+    model: str
+    model_version: str
+    triton_model: str
+    contract_digest: str
+    epoch: int
+    generation: int
+    entities: dict[str, str]
+    vector: list[float]
+    views: list[ViewAge] = []
+    score: float
+    decision: bool
+    latency_us: int
+    outcome: Outcome = "ok"
+    fallback_from: ArmName | None = None
+    paired: list[PairedScore] = []
+    sampling_fraction: float = 1.0

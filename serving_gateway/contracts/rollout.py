@@ -1,0 +1,62 @@
+"""The rollout state: which model answers, which is tried on a share of the traffic, and since when."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Phase = Literal["stable", "shadow", "canary", "rolled_back"]
+
+BASIS_POINTS = 10_000
+
+
+class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model version that can score requests.
+
+    `triton_model` is the name Triton serves it under (one Triton model per registered version);
+    `contract_digest` names the ModelContract that says how its input vector is made.
+    """
+
+    model: str
+    version: str
+    triton_model: str
+    contract_digest: str
+
+
+class Arms(Struct, frozen=True, kw_only=True):
+    """`baseline` answers by default, `canary` answers its share, `shadow` scores in the background."""
+
+    baseline: Arm
+    canary: Arm | None = None
+    shadow: Arm | None = None
+
+
+class RolloutState(Struct, frozen=True, kw_only=True):
+    """One atomic document; changed only by compare-and-set on (epoch, generation).
+
+    `canary_weight_bp` is in basis points (0 to 10,000) of routing keys; `shadow_fraction` in [0, 1] of requests;
+    `time` is the wall clock of the change, ISO 8601 in UTC. `generation` grows by one with every change of an epoch.
+    """
+
+    epoch: int
+    generation: int
+    phase: Phase
+    arms: Arms
+    canary_weight_bp: int = 0
+    shadow_fraction: float = 0.0
+    salt: str = "drift"
+    reason: str = ""
+    actor: str = ""
+    time: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.canary_weight_bp <= BASIS_POINTS:
+            raise ValueError(f"canary_weight_bp must be 0 to {BASIS_POINTS}, got {self.canary_weight_bp}")
+        if not 0.0 <= self.shadow_fraction <= 1.0:
+            raise ValueError(f"shadow_fraction must be 0 to 1, got {self.shadow_fraction}")
+        if self.canary_weight_bp and self.arms.canary is None:
+            raise ValueError("canary_weight_bp is above 0 but no canary arm is named")
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(epoch, generation): the order in which states follow one another."""
+        return (self.epoch, self.generation)

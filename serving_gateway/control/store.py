@@ -1,0 +1,149 @@
+"""The rollout store on Redis: read, compare-and-set with audit in one transaction, acknowledgements of gateways."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+import redis
+from msgspec import Struct
+
+from serving_gateway.contracts.model import ModelContract
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control import keys
+
+# KEYS: rollout, audit, changed. ARGV: expected "epoch:generation" ("" for none yet), new document, epoch, generation.
+_COMPARE_AND_SET = """
+local current = redis.call('GET', KEYS[1])
+local position = ''
+if current then
+  local state = cjson.decode(current)
+  position = string.format('%d:%d', state.epoch, state.generation)
+end
+if position ~= ARGV[1] then return current or '' end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('XADD', KEYS[2], '*', 'state', ARGV[2])
+redis.call('PUBLISH', KEYS[3], ARGV[2])
+return false
+"""
+
+
+class StaleGenerationError(Exception):
+    """Someone else changed the rollout first. `current` is the state that stands now."""
+
+    def __init__(self, current: RolloutState | None) -> None:
+        self.current = current
+        at = "no state yet" if current is None else f"epoch {current.epoch}, generation {current.generation}"
+        super().__init__(f"the rollout changed meanwhile: {at}")
+
+
+class NoRolloutError(Exception):
+    """Nothing is served yet: no rollout state has been written."""
+
+
+class Acknowledgement(Struct, frozen=True):
+    """What a gateway process says it serves. `seen_at` is its wall clock in UNIX seconds."""
+
+    gateway: str
+    epoch: int
+    generation: int
+    canary_weight_bp: int
+    seen_at: float
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(epoch, generation) that the gateway serves."""
+        return (self.epoch, self.generation)
+
+
+class RolloutStore:
+    """Synchronous client of the store, for the command line, orchestration and tests."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+        self._compare_and_set = client.register_script(_COMPARE_AND_SET)
+
+    @classmethod
+    def connect(cls, url: str, timeout_s: float = 2.0) -> "RolloutStore":
+        """Connect lazily to `url` (redis://host:port/db)."""
+        return cls(redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s))
+
+    def read(self) -> RolloutState | None:
+        """The state that stands, or None before the first one."""
+        return _decode_state(self._redis.get(keys.ROLLOUT))
+
+    def write(self, new: RolloutState, expected: RolloutState | None) -> None:
+        """Make `new` the state if `expected` still stands. Raises StaleGenerationError with the current state."""
+        position = "" if expected is None else f"{expected.epoch}:{expected.generation}"
+        current = self._compare_and_set(
+            keys=[keys.ROLLOUT, keys.AUDIT, keys.CHANGED], args=[position, msgspec.json.encode(new)]
+        )
+        if current is not None:
+            raise StaleGenerationError(_decode_state(current))
+
+    def change(self, transition: Callable[[RolloutState], RolloutState | None]) -> RolloutState:
+        """Apply `transition` to whatever stands, retrying when another writer comes between.
+
+        `transition` returns None where nothing has to change. Returns the state that stands afterwards.
+        """
+        while True:
+            current = self.read()
+            if current is None:
+                raise NoRolloutError("nothing is served yet: publish a model first")
+            new = transition(current)
+            if new is None:
+                return current
+            try:
+                self.write(new, current)
+            except StaleGenerationError:
+                continue
+            return new
+
+    def history(self, count: int = 100) -> list[RolloutState]:
+        """The audit stream, newest first."""
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrevrange(keys.AUDIT, count=count)  # type: ignore[assignment]
+        return [msgspec.json.decode(fields[b"state"], type=RolloutState) for _, fields in entries]
+
+    def put_contract(self, contract: ModelContract) -> str:
+        """Store the contract under its digest; returns the digest."""
+        self._redis.set(keys.contract(contract.digest), contract.to_json())
+        return contract.digest
+
+    def contract(self, digest: str) -> ModelContract | None:
+        """The contract with this digest, or None."""
+        document = self._redis.get(keys.contract(digest))
+        return None if document is None else ModelContract.from_json(document)  # type: ignore[arg-type]
+
+    def acknowledgements(self) -> list[Acknowledgement]:
+        """What every gateway process last said it serves, by gateway name."""
+        found = self._redis.hgetall(keys.ACKS)
+        return sorted((msgspec.json.decode(v, type=Acknowledgement) for v in found.values()), key=lambda a: a.gateway)
+
+    def advance_clock(self, event_time: datetime) -> None:
+        """Set the event clock that gateways of the replay profile follow."""
+        self._redis.set(keys.CLOCK, int(event_time.timestamp() * 1e6))
+
+    def wait_until_served(
+        self, state: RolloutState, *, timeout_s: float, alive_within_s: float = 3.0, poll_s: float = 0.01
+    ) -> list[Acknowledgement]:
+        """Wait until every live gateway serves `state` or a later one; returns their acknowledgements.
+
+        A gateway counts as alive while its last acknowledgement is younger than `alive_within_s` seconds.
+        Raises TimeoutError naming the gateways that lag.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            now = time.time()
+            alive = [a for a in self.acknowledgements() if now - a.seen_at <= alive_within_s]
+            lagging = [a.gateway for a in alive if a.position < state.position]
+            if not lagging:
+                return alive
+            if time.monotonic() >= deadline:
+                raise TimeoutError(
+                    f"after {timeout_s:.0f} s these gateways still serve an older generation: {', '.join(lagging)}"
+                )
+            time.sleep(poll_s)
+
+
+def _decode_state(document: bytes | str | None) -> RolloutState | None:
+    return msgspec.json.decode(document, type=RolloutState) if document else None

@@ -1,0 +1,79 @@
+"""How one rollout state follows from another: pure functions, the clock and the actor are arguments.
+
+Each returns the next state with its generation raised by one; whether it takes effect is the store's compare-and-set.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+
+
+def first_state(baseline: Arm, *, actor: str, reason: str, now: datetime) -> RolloutState:
+    """The state of a platform that serves its first model."""
+    return RolloutState(
+        epoch=1,
+        generation=1,
+        phase="stable",
+        arms=Arms(baseline=baseline),
+        actor=actor,
+        reason=reason,
+        time=now.isoformat(),
+    )
+
+
+def set_baseline(state: RolloutState, baseline: Arm, *, actor: str, reason: str, now: datetime) -> RolloutState:
+    """Serve everything from `baseline`; a canary or shadow under way ends."""
+    return _next(
+        state,
+        phase="stable",
+        arms=Arms(baseline=baseline),
+        canary_weight_bp=0,
+        shadow_fraction=0.0,
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
+
+
+def start_canary(
+    state: RolloutState,
+    canary: Arm,
+    *,
+    weight_bp: int,
+    shadow_fraction: float,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> RolloutState:
+    """Give `canary` its share of the keys, and let it score `shadow_fraction` of the other requests in the background."""
+    shadow = canary if shadow_fraction else None
+    return _next(
+        state,
+        phase="canary",
+        arms=Arms(baseline=state.arms.baseline, canary=canary, shadow=shadow),
+        canary_weight_bp=weight_bp,
+        shadow_fraction=shadow_fraction,
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
+
+
+def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) -> RolloutState:
+    """Baseline answers everything; the canary's name is kept for the record, its weight and shadow end."""
+    return _next(
+        state,
+        phase="rolled_back",
+        arms=Arms(baseline=state.arms.baseline, canary=state.arms.canary),
+        canary_weight_bp=0,
+        shadow_fraction=0.0,
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
+
+
+def _next(state: RolloutState, *, now: datetime, **changes: object) -> RolloutState:
+    return msgspec.structs.replace(state, generation=state.generation + 1, time=now.isoformat(), **changes)

@@ -1,0 +1,1 @@
+"""Everything Triton: the embedded server's launch, the backend, the configuration of a published model."""
