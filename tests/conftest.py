@@ -1,0 +1,44 @@
+"""Fixtures over the real servers. `redis_url` is empty at each test; the others live as long as the session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for the session."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_process: RedisServer) -> str:
+    """Address of a real Redis, flushed before the test."""
+    with redis.Redis.from_url(redis_process.url) as client:
+        client.flushall()
+    return redis_process.url
+
+
+@pytest.fixture(scope="session")
+def triton_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PLATFORM_HOME of the session's Triton."""
+    return tmp_path_factory.mktemp("platform")
+
+
+@pytest.fixture(scope="session")
+def triton(triton_home: Path) -> Iterator[TritonServer]:
+    """One Triton for the session, empty at its start; unpublish what you publish."""
+    with triton_server(triton_home) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One MLflow tracking server for the session."""
+    with mlflow_server(tmp_path_factory.mktemp("tracking")) as server:
+        yield server

@@ -1,0 +1,150 @@
+"""Real servers for tests: each starts on free ports, is waited for, and is stopped by its process id.
+
+Their output goes to a log in the given folder; a server that does not come up fails the test with that log's end.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.prefix) / "bin"
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "EVIDENTLY_DISABLE_TELEMETRY": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+}
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A Redis on loopback."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
+@dataclass(frozen=True)
+class TritonServer:
+    """A Triton on loopback; `http`, `grpc`, `metrics` are host:port."""
+
+    http: str
+    grpc: str
+    metrics: str
+    process: subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """An MLflow tracking server on loopback."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def redis_server(folder: Path, *arguments: str, port: int | None = None) -> Iterator[RedisServer]:
+    """Redis with its files in `folder`; `arguments` are further redis-server options."""
+    port = port or free_port()
+    command = [BIN / "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save", "", *arguments]
+    with running("redis", command, folder, lambda: _redis_answers(port), timeout_s=10) as process:
+        yield RedisServer(port, process)
+
+
+@contextmanager
+def triton_server(home: Path) -> Iterator[TritonServer]:
+    """Triton as the platform launches it, with `home` as PLATFORM_HOME and its manifest's models loaded."""
+    http, grpc, metrics = free_port(), free_port(), free_port()
+    command = [sys.executable, "-m", "triton_models.launch", "--home", home]
+    command += ["--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics]
+    health = f"http://127.0.0.1:{http}/v2/health/ready"
+    with running("triton", command, home, lambda: _answers_200(health), timeout_s=60) as process:
+        yield TritonServer(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", f"127.0.0.1:{metrics}", process)
+
+
+@contextmanager
+def mlflow_server(home: Path) -> Iterator[MlflowServer]:
+    """MLflow on SQLite under `home`/mlflow, artifacts served by the server itself."""
+    folder = home / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", 1]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination",
+        folder / "artifacts",
+    ]
+    with running("mlflow", command, home, lambda: _answers_200(f"{url}/health"), timeout_s=90) as process:
+        yield MlflowServer(url, process)
+
+
+@contextmanager
+def running(
+    name: str, command: list[object], folder: Path, ready: Callable[[], bool], *, timeout_s: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` from the repository root until the block ends; the block starts when `ready()` holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=output, stderr=output, cwd=ROOT, env=os.environ | QUIET
+        )
+    try:
+        deadline = time.monotonic() + timeout_s
+        while not (process.poll() is None and ready()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                state = "still starting" if process.poll() is None else f"exited with {process.returncode}"
+                raise RuntimeError(f"{name} is {state}:\n{log.read_text(errors='replace')[-4000:]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=15)
+
+
+def _answers_200(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _redis_answers(port: int) -> bool:
+    try:
+        with redis.Redis(port=port, socket_timeout=1) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
