@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from orchestration.embedded.environment import NotReadyToStartError, check_ports, prepare
 from orchestration.embedded.health import probes
@@ -23,7 +24,7 @@ class Stack:
         self._start_timeout_s = start_timeout_s
         self._supervisor: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         check_ports(self._settings)
         environment = prepare(self._settings)
         self._supervisor = subprocess.Popen(
