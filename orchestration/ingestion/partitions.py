@@ -1,0 +1,82 @@
+"""Daily partitions in Parquet: one file a UTC day, `day=YYYY-MM-DD.parquet`, replaced atomically."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+_DAY = timedelta(days=1)
+
+
+class MissingPartitionError(RuntimeError):
+    """A day that is needed has no data."""
+
+
+def days(start: date, end: date) -> Iterator[date]:
+    """The days of the half-open range [start, end)."""
+    return (start + i * _DAY for i in range((end - start).days))
+
+
+def midnight(day: date) -> datetime:
+    """The instant a UTC day begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def partition_path(folder: Path, day: date) -> Path:
+    """Where the partition of `day` lies."""
+    return folder / f"day={day.isoformat()}.parquet"
+
+
+def write_partitions(
+    frame: pl.DataFrame, folder: Path, start: date, end: date, *, day: pl.Expr, allow_empty: bool = False
+) -> int:
+    """Write one file for each day of [start, end); returns the number of rows written.
+
+    Args:
+        frame: rows, in the order in which they shall be stored; rows of other days are left out.
+        folder: made if missing.
+        start: first day.
+        end: day after the last.
+        day: expression that gives the Date a row belongs to.
+        allow_empty: write a file without rows for a day without data instead of raising.
+
+    Raises:
+        MissingPartitionError: naming the days without data; nothing is written then.
+    """
+    by_day = frame.with_columns(__day=day).filter(pl.col("__day").is_between(start, end, closed="left"))
+    parts = {key[0]: part for key, part in by_day.partition_by("__day", as_dict=True, include_key=False).items()}
+    empty = [d for d in days(start, end) if d not in parts]
+    if empty and not allow_empty:
+        raise MissingPartitionError(f"the source has no rows for {_listed(empty)}: leave these days out of the range")
+    folder.mkdir(parents=True, exist_ok=True)
+    for d in days(start, end):
+        _write(parts[d] if d in parts else frame.clear(), partition_path(folder, d))
+    return by_day.height
+
+
+def read_partitions(folder: Path, start: date, end: date, *, optional_before: date | None = None) -> pl.DataFrame:
+    """The rows of [start, end) in file order.
+
+    Days before `optional_before` may be missing (warm-up). Raises MissingPartitionError naming the other missing days.
+    """
+    missing = [d for d in days(start, end) if not partition_path(folder, d).exists()]
+    needed = [d for d in missing if optional_before is None or d >= optional_before]
+    if needed:
+        raise MissingPartitionError(f"{folder} has no partition for {_listed(needed)}: materialize these days first")
+    paths = [partition_path(folder, d) for d in days(start, end) if d not in missing]
+    if not paths:
+        raise MissingPartitionError(f"{folder}: the range [{start}, {end}) has no day to read")
+    return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in paths], rechunk=True)
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    frame.write_parquet(staged)
+    staged.replace(path)
+
+
+def _listed(missing: list[date]) -> str:
+    shown = ", ".join(d.isoformat() for d in missing[:5])
+    return shown if len(missing) <= 5 else f"{shown} and {len(missing) - 5} more days"
