@@ -112,6 +112,7 @@ def server_arguments(home: Path, *, http: int, grpc: int, metrics: int, models: 
         "model-control-mode": "explicit",
         "exit-on-error": "false",
         "strict-readiness": "true",
+        "disable-auto-complete-config": "true",  # config.pbtxt is complete; completing it starts each backend twice
         "exit-timeout-secs": 5,
         "http-address": LOOPBACK,
         "http-port": http,
