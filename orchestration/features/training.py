@@ -1,0 +1,102 @@
+"""Training rows: every flight with its label and the 26 features as they stood when its request was made.
+
+| columns | dtype | meaning |
+|---|---|---|
+| request_id | String | the flight's key |
+| sched_dep | Datetime("us", "UTC") | partition key |
+| event_timestamp | Datetime("us", "UTC") | prediction time, 60 minutes before `sched_dep` |
+| label | Int8 | 1: not off the gate by `sched_dep` + 15 min, cancellations included |
+| label_known_at | Datetime("us", "UTC") | when `label` was certain: departure, at the latest `sched_dep` + 15 min |
+| origin, carrier, dest, tailnum | String | entities of the request |
+| dow, distance, block, dep_min, sched_load | Int32 | fields of the request |
+| s_*, w_*, e_*, r_* | String, Int32, Float32 | the 26 features under their input names |
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.features.compute import read_view
+from orchestration.features.inputs import model_inputs
+from orchestration.features.views import LATE_MIN, LEAD, VIEWS, View
+from orchestration.ingestion.partitions import read_partitions, write_partitions
+from serving_gateway.contracts.model import MinutesSince, RequestField
+
+ENTITIES = ("origin", "carrier", "dest", "tailnum")
+REQUEST_FIELDS = ("dow", "distance", "block", "dep_min", "sched_load")
+FEATURES = tuple(i.name for i in model_inputs({"carrier": (), "origin": ()}))
+COLUMNS = (
+    "request_id", "sched_dep", "event_timestamp", "label", "label_known_at", *ENTITIES, *REQUEST_FIELDS, *FEATURES,
+)  # fmt: skip
+
+
+def training_rows(flights: pl.DataFrame, views: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Join the views' rows that were current at each flight's prediction time.
+
+    Args:
+        flights: tidy flights.
+        views: frame of every view, sorted by event_timestamp, reaching back by its ttl.
+
+    Returns:
+        One row a flight, in the order of `flights`, in this module's columns. A row of a view that is missing or
+        older than the view's ttl gives null features.
+
+    Raises:
+        RuntimeError: if the join lost or multiplied rows.
+    """
+    rows = _with_label(flights).sort("event_timestamp", maintain_order=True)
+    for view in VIEWS:
+        rows = _join(rows, views[view.name], view)
+    if rows.height != flights.height:
+        raise RuntimeError(f"the point-in-time join made {rows.height} rows of {flights.height} flights")
+    return rows.with_columns(_derived()).sort("sched_dep", "request_id").select(COLUMNS)
+
+
+def write_training(raw: Path, features: Path, training: Path, start: date, end: date) -> int:
+    """Write the training rows of the days [start, end) to `training`; returns their number.
+
+    Raises MissingPartitionError naming the raw or feature days that are missing.
+    """
+    flights = read_partitions(raw / "flights", start, end)
+    rows = training_rows(flights, {view.name: read_view(features, view.name, start, end) for view in VIEWS})
+    return write_partitions(rows, training, start, end, day=pl.col("sched_dep").dt.date())
+
+
+def read_training(training: Path, start: date, end: date) -> pl.DataFrame:
+    """The training rows of the days [start, end) by `sched_dep`. Raises MissingPartitionError naming missing days."""
+    return read_partitions(training, start, end)
+
+
+def _with_label(flights: pl.DataFrame) -> pl.DataFrame:
+    deadline = pl.col("sched_dep") + timedelta(minutes=LATE_MIN)
+    return flights.with_columns(
+        event_timestamp=pl.col("sched_dep") - LEAD,
+        label=(pl.col("cancelled") | (pl.col("dep_delay") > LATE_MIN)).cast(pl.Int8),
+        label_known_at=pl.min_horizontal("dep", deadline),
+    )
+
+
+def _join(rows: pl.DataFrame, view_rows: pl.DataFrame, view: View) -> pl.DataFrame:
+    return rows.join_asof(
+        view_rows,
+        on="event_timestamp",
+        by=list(view.join_keys) or None,
+        strategy="backward",
+        tolerance=timedelta(seconds=view.ttl_s),
+        check_sortedness=False,  # cannot be checked within groups; both sides are sorted by construction
+    )
+
+
+def _derived() -> list[pl.Expr]:
+    """The features that are not stored: fields of the request under their input names, minutes since an instant."""
+    inputs = model_inputs({"carrier": (), "origin": ()})
+    copied = [pl.col(i.source.field).alias(i.name) for i in inputs if isinstance(i.source, RequestField)]
+    now_s = pl.col("event_timestamp").dt.epoch("s")
+    since = [
+        ((now_s - pl.col(i.source.feature)) / 60.0).cast(pl.Float32).alias(i.name)
+        for i in inputs
+        if isinstance(i.source, MinutesSince)
+    ]
+    return copied + since
