@@ -1,0 +1,150 @@
+"""Landing of the prediction log: from the Redis stream to Parquet, exactly once for its readers.
+
+An entry leaves the stream only after its records are on disk; a crash in between lands it again, and readers
+deduplicate by prediction id. The landed offset of each spool segment tells the gateways what they may delete.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import redis
+
+from serving_gateway.contracts.prediction import PairedRecord, PredictionRecord
+from serving_gateway.contracts.prediction_log import StreamBatch, advanced
+from serving_gateway.control import keys
+
+BATCHES_A_FILE = 500
+
+_UTC: pl.DataType = pl.Datetime("us", "UTC")
+_NAMED: pl.DataType = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
+_VIEWS: pl.DataType = pl.List(pl.Struct({"view": pl.String, "status": pl.String, "age_s": pl.Float64}))
+_VECTOR: pl.DataType = pl.List(pl.Float32)
+PREDICTION_SCHEMA = pl.Schema(
+    {
+        "prediction_id": pl.String(),
+        "request_id": pl.String(),
+        "event_time": _UTC,
+        "served_at": _UTC,
+        "arm": pl.String(),
+        "model": pl.String(),
+        "model_version": pl.String(),
+        "triton_model": pl.String(),
+        "contract_digest": pl.String(),
+        "epoch": pl.Int64(),
+        "generation": pl.Int64(),
+        "entities": _NAMED,
+        "vector": _VECTOR,
+        "views": _VIEWS,
+        "score": pl.Float64(),
+        "decision": pl.Boolean(),
+        "latency_us": pl.Int64(),
+        "outcome": pl.String(),
+        "fallback_from": pl.String(),
+        "sampling_fraction": pl.Float64(),
+    }
+)
+PAIRED_SCHEMA = pl.Schema(
+    {
+        "prediction_id": pl.String(),
+        "event_time": _UTC,
+        "arm": pl.String(),
+        "model_version": pl.String(),
+        "triton_model": pl.String(),
+        "outcome": pl.String(),
+        "score": pl.Float64(),
+        "latency_us": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What one landing moved, duplicates included."""
+
+    predictions: int
+    paired: int
+    batches: int
+
+
+def land(client: "redis.Redis", lake: Path) -> Landed:
+    """Move everything in the prediction stream to `lake`/predictions and `lake`/paired, partitioned by event day."""
+    predictions = paired = batches = 0
+    while found := _next_batches(client):
+        records = [record for _, batch in found for record in batch.decoded()]
+        rows = [_prediction_row(r) for r in records if isinstance(r, PredictionRecord)]
+        pairs = [_paired_row(r) for r in records if isinstance(r, PairedRecord)]
+        name = f"{found[0][0].decode()}.parquet"
+        _write(pl.DataFrame(rows, schema=PREDICTION_SCHEMA), lake / "predictions", name)
+        _write(pl.DataFrame(pairs, schema=PAIRED_SCHEMA), lake / "paired", name)
+        _acknowledge(client, found)
+        predictions, paired, batches = predictions + len(rows), paired + len(pairs), batches + len(found)
+    return Landed(predictions, paired, batches)
+
+
+def read_predictions(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
+    """Predictions with an event time in [start, end), each once, in order of event time and prediction id."""
+    return _read(lake / "predictions", PREDICTION_SCHEMA, ["prediction_id"], start, end)
+
+
+def read_paired(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
+    """Background scores of predictions with an event time in [start, end), each arm once a prediction."""
+    return _read(lake / "paired", PAIRED_SCHEMA, ["prediction_id", "arm"], start, end)
+
+
+def _next_batches(client: "redis.Redis") -> list[tuple[bytes, StreamBatch]]:
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(keys.PREDICTIONS, count=BATCHES_A_FILE)  # type: ignore[assignment]
+    return [(entry_id, StreamBatch.from_fields(fields)) for entry_id, fields in entries]
+
+
+def _acknowledge(client: "redis.Redis", found: list[tuple[bytes, StreamBatch]]) -> None:
+    offsets: dict[str, int] = {}
+    for _, batch in found:
+        known = offsets.get(batch.segment)
+        if known is None:
+            known = int(client.hget(keys.LANDED, batch.segment) or 0)
+        offsets[batch.segment] = advanced(known, batch)
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hset(keys.LANDED, mapping=offsets)  # type: ignore[arg-type]
+        pipe.xdel(keys.PREDICTIONS, *(entry_id for entry_id, _ in found))
+        pipe.execute()
+
+
+def _write(frame: pl.DataFrame, folder: Path, name: str) -> None:
+    by_day = frame.with_columns(day=pl.col("event_time").dt.date()).partition_by("day", as_dict=True, include_key=False)
+    for (day,), part in by_day.items():
+        target = folder / f"day={day}" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_suffix(".tmp")
+        part.write_parquet(staged)
+        staged.replace(target)
+
+
+def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+    days = [day for day in sorted(folder.glob("day=*")) if _overlaps(day, start, end)]
+    frames = [pl.read_parquet(p, hive_partitioning=False) for day in days for p in sorted(day.glob("*.parquet"))]
+    rows = pl.concat(frames) if frames else schema.to_frame()
+    inside = rows.filter(pl.col("event_time").is_between(start, end, closed="left"))
+    return inside.unique(identity, keep="first", maintain_order=True).sort("event_time", "prediction_id")
+
+
+def _overlaps(folder: Path, start: datetime, end: datetime) -> bool:
+    return start.date() <= date.fromisoformat(folder.name.removeprefix("day=")) <= end.date()
+
+
+def _prediction_row(record: PredictionRecord) -> dict[str, Any]:
+    row = msgspec.structs.asdict(record)
+    row["event_time"] = record.event_time_us
+    row["served_at"] = record.served_at_us
+    row["entities"] = [{"name": name, "value": value} for name, value in record.entities.items()]
+    row["views"] = [msgspec.structs.asdict(view) for view in record.views]
+    return {name: row[name] for name in PREDICTION_SCHEMA}
+
+
+def _paired_row(record: PairedRecord) -> dict[str, Any]:
+    row = msgspec.structs.asdict(record.paired)
+    row |= {"prediction_id": record.prediction_id, "event_time": record.event_time_us}
+    return {name: row[name] for name in PAIRED_SCHEMA}
