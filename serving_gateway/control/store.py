@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import redis
@@ -122,6 +122,11 @@ class RolloutStore:
     def advance_clock(self, event_time: datetime) -> None:
         """Set the event clock that gateways of the replay profile follow."""
         self._redis.set(keys.CLOCK, int(event_time.timestamp() * 1e6))
+
+    def event_time(self) -> datetime | None:
+        """The event clock's last setting, or None where nothing drives it (then the wall clock counts)."""
+        micros = self._redis.get(keys.CLOCK)
+        return None if micros is None else datetime.fromtimestamp(int(micros) / 1e6, UTC)
 
     def wait_until_served(
         self, state: RolloutState, *, timeout_s: float, alive_within_s: float = 3.0, poll_s: float = 0.01
