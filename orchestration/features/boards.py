@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from orchestration.features.views import LATE_MIN
+from orchestration.features.views import GLOBAL_KEY, LATE_MIN
 
 # A flight is on the board when scheduled in (t - 180 min, t - 15 min].
 BOARD_FROM_MIN, BOARD_TO_MIN = 180, LATE_MIN
@@ -42,7 +42,7 @@ def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl
     """Share of late (> 15 min) among all departures in (t - 60 min, t], by minute of [start, end).
 
     Returns:
-        event_timestamp, r_nyc_dep_1h_late_share Float32 (null without departures).
+        event_timestamp, GLOBAL_KEY, r_nyc_dep_1h_late_share Float32 (null without departures).
     """
     at = minutes(start, end)
     t = _micros(at)
@@ -50,7 +50,8 @@ def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl
     n, n_late = (
         _between(np.sort(_micros(events["event_timestamp"])), t - 60 * _MINUTE_US, t) for events in (departed, late)
     )
-    return pl.DataFrame({"event_timestamp": at, "r_nyc_dep_1h_late_share": _share(n_late, n)})
+    key = pl.repeat("", len(at), eager=True)
+    return pl.DataFrame({"event_timestamp": at, GLOBAL_KEY: key, "r_nyc_dep_1h_late_share": _share(n_late, n)})
 
 
 def _board_of(origin: object, flights: pl.DataFrame, at: pl.Series) -> pl.DataFrame:

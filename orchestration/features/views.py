@@ -20,6 +20,9 @@ WARM_UP = timedelta(days=7)
 # A departure up to this late is on time; a delay counts as late above it.
 LATE_MIN = 15
 
+# Feast keys a view without entities by this column, always empty. DuckDB's offline store does not add it: it is stored.
+GLOBAL_KEY = "__dummy_id"
+
 DType = Literal["float32", "int64"]
 
 _MINUTE = 60
@@ -49,8 +52,8 @@ class View:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the stored frame: event_timestamp, join keys, features."""
-        return ("event_timestamp", *self.join_keys, *self.feature_names)
+        """Columns of the stored frame: event_timestamp, join keys (or GLOBAL_KEY), features."""
+        return ("event_timestamp", *(self.join_keys or (GLOBAL_KEY,)), *self.feature_names)
 
 
 def _floats(*names: str) -> tuple[tuple[str, DType], ...]:
