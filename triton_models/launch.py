@@ -25,6 +25,7 @@ class LaunchError(Exception):
 class ServerEnvironment:
     """What `.venv-triton` holds: its Python's version ("3.11"), the folder of its libpython, its site-packages."""
 
+    venv: Path
     version: str
     libdir: Path
     site_packages: Path
@@ -39,11 +40,15 @@ class ServerEnvironment:
         """The tritonserver executable."""
         return self.distribution / "bin" / "tritonserver"
 
-    def variables(self) -> dict[str, str]:
-        """Environment variables that the server and the backend's Python processes need."""
+    def variables(self, path: str) -> dict[str, str]:
+        """Environment variables that the server and the backend's Python processes need; `path` is the PATH so far.
+
+        The stub embeds an isolated Python, which ignores PYTHONPATH but takes the first python3 on PATH for its home:
+        with the environment's own in front it is at home there.
+        """
         return {
             "LD_LIBRARY_PATH": f"{self.site_packages / 'nvidia_pytriton.libs'}:{self.libdir}",
-            "PYTHONPATH": str(self.site_packages),
+            "PATH": f"{self.venv / 'bin'}:{path}",
         }
 
 
@@ -58,7 +63,7 @@ def inspect_environment(venv: Path) -> ServerEnvironment:
         raise LaunchError(f"Triton's environment {venv} is missing: run `make setup`")
     answer = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, check=True)
     version, libdir, site_packages = answer.stdout.splitlines()
-    found = ServerEnvironment(version, Path(libdir), Path(site_packages))
+    found = ServerEnvironment(venv, version, Path(libdir), Path(site_packages))
     if not found.server.exists():
         raise LaunchError(f"{venv} holds no Triton server: delete that folder and run `make setup`")
     library = f"libpython{version}.so.1.0"
@@ -112,7 +117,6 @@ def server_arguments(home: Path, *, http: int, grpc: int, metrics: int, models: 
         "model-control-mode": "explicit",
         "exit-on-error": "false",
         "strict-readiness": "true",
-        "disable-auto-complete-config": "true",  # config.pbtxt is complete; completing it starts each backend twice
         "exit-timeout-secs": 5,
         "http-address": LOOPBACK,
         "http-port": http,
@@ -125,7 +129,9 @@ def server_arguments(home: Path, *, http: int, grpc: int, metrics: int, models: 
         "model-load-thread-count": 2,
         "backend-config": "python,shm-default-byte-size=4194304",
     }
-    return [f"--{name}={value}" for name, value in flags.items()] + [f"--load-model={name}" for name in models]
+    # config.pbtxt is complete; having it completed would start every backend twice.
+    arguments = ["--disable-auto-complete-config", *(f"--{name}={value}" for name, value in flags.items())]
+    return arguments + [f"--load-model={name}" for name in models]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -147,7 +153,8 @@ def main(argv: list[str] | None = None) -> None:
         models=models,
         gpu=Path("/dev/nvidiactl").exists(),
     )
-    os.execve(environment.server, [str(environment.server), *arguments], os.environ | environment.variables())  # noqa: S606
+    variables = os.environ | environment.variables(os.environ.get("PATH", os.defpath))
+    os.execve(environment.server, [str(environment.server), *arguments], variables)  # noqa: S606
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,126 @@
+"""Publish a registered model to Triton, or take it back.
+
+The rollout may name a model only after `publish` returned: it is loaded, warm, and has answered the golden request.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestration.publishing.repository import DifferentArtifactError, Repository
+from orchestration.publishing.triton import Triton, TritonError
+from orchestration.training.contract import triton_name
+from serving_gateway.contracts import ModelContract
+
+TOLERANCE = 1e-5
+WARM_UP_REQUESTS = 5
+
+
+class PublishError(Exception):
+    """The model was not published; what was served before is served still."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Known answers: `vectors` float32 [n, k] (n at most 1024) and ONNX Runtime's `scores` of them, float32 [n]."""
+
+    vectors: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.vectors) == len(self.scores):
+            raise ValueError(
+                f"golden needs a score a row and a row at least: {self.vectors.shape}, {self.scores.shape}"
+            )
+
+
+def publish(
+    contract: ModelContract,
+    onnx: bytes,
+    golden: Golden,
+    *,
+    repository: Repository,
+    grpc: str,
+    timeout_s: float = 60.0,
+) -> str:
+    """Stage, load, check and list one model version; returns the name Triton serves it under.
+
+    `grpc` is host:port of the server, `timeout_s` bounds each call to it. Publishing the same artifact again checks
+    it again and changes nothing. A model that fails on its way in is unloaded and its folder removed; one that was
+    published before stays, whatever this check says: it may be serving.
+
+    Raises:
+        PublishError: the artifact is not the contract's, another one has this name, Triton refused it or cannot be
+            reached, or its answers are not the golden ones.
+    """
+    if hashlib.sha256(onnx).hexdigest() != contract.artifact_digest:
+        raise PublishError(f"the artifact is not the one that {triton_name(contract)}'s contract names: fetch it again")
+    name = triton_name(contract)
+    with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
+        published = repository.published()
+        try:
+            triton.require_live()
+            repository.install(name, contract, onnx)
+        except (DifferentArtifactError, TritonError) as error:
+            raise PublishError(f"{name} was not published: {error}") from error
+        try:
+            triton.load(name)
+            _check(triton, name, contract, golden)
+        except (TritonError, PublishError) as error:
+            if name not in published:
+                _withdraw(triton, name, repository)
+            raise PublishError(f"{name} was not published: {error}") from error
+        repository.set_published([*published, name])
+    return name
+
+
+def unpublish(name: str, *, repository: Repository, grpc: str, timeout_s: float = 60.0) -> None:
+    """Take a model off the manifest, out of Triton and off the disk; afterwards it is gone, whatever was there before.
+
+    Raises:
+        PublishError: Triton cannot be reached. The manifest is changed already, so a second try finishes the work.
+    """
+    with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
+        published = repository.published()
+        if name in published:
+            repository.set_published([other for other in published if other != name])
+        try:
+            triton.unload(name)
+        except TritonError as error:
+            raise PublishError(f"{name} is off the manifest but was not unloaded: {error}") from error
+        repository.remove(name)
+
+
+def _check(triton: Triton, name: str, contract: ModelContract, golden: Golden) -> None:
+    """Ask for the golden rows as one batch, then some of them alone; the repeats warm the model up."""
+
+    def ask(vectors: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+        scores = triton.score(name, vectors, input_tensor=contract.input_tensor, output_tensor=contract.output_tensor)
+        _compare(scores, expected)
+
+    ask(golden.vectors, golden.scores)
+    for row in range(min(WARM_UP_REQUESTS, len(golden.vectors))):
+        ask(golden.vectors[row : row + 1], golden.scores[row : row + 1])
+
+
+def _compare(scores: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    if scores.shape != (len(expected), 1):
+        raise PublishError(f"scores have shape {scores.shape}, wanted {(len(expected), 1)}")
+    answered = scores[:, 0]
+    if not (np.isfinite(answered) & (answered >= 0) & (answered <= 1)).all():
+        raise PublishError(f"scores must be probabilities from 0 to 1, got {answered.min()} to {answered.max()}")
+    worst = float(np.abs(answered - expected).max())
+    if not worst <= TOLERANCE:
+        raise PublishError(f"golden scores differ by {worst:.1e}, allowed {TOLERANCE:.0e}")
+
+
+def _withdraw(triton: Triton, name: str, repository: Repository) -> None:
+    """Leave nothing behind. The folder goes even if the server died meanwhile: its next start loads only the manifest."""
+    try:
+        triton.unload(name)
+    except TritonError as error:
+        raise PublishError(f"{name} failed its check and could not be unloaded: {error}") from error
+    finally:
+        repository.remove(name)

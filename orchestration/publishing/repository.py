@@ -1,0 +1,94 @@
+"""Triton's model repository on disk, and the manifest of what is published in it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.settings import Settings
+from serving_gateway.contracts import ModelContract
+from triton_models.model_config import render_config, write_model
+
+
+class DifferentArtifactError(Exception):
+    """Another artifact already stands under this name; a published version never changes."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """`models` is what Triton serves; every folder in it is a model, so `staging` lies outside, on the same disk."""
+
+    models: Path
+    staging: Path
+    manifest: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Repository":
+        """The repository of the platform at `settings.home`."""
+        models = settings.model_repository
+        return cls(models, models.parent / "staging", settings.model_manifest)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One writer at a time, over processes; the lock ends with its process."""
+        self.models.mkdir(parents=True, exist_ok=True)
+        with (self.manifest.parent / "publishing.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def published(self) -> list[str]:
+        """Names in the manifest, sorted: what Triton loads when it starts."""
+        return list(json.loads(self.manifest.read_text())) if self.manifest.exists() else []
+
+    def set_published(self, names: Sequence[str]) -> None:
+        """Replace the manifest in one step, so that a starting server never reads half of it."""
+        draft = self.manifest.with_suffix(".tmp")
+        with draft.open("w") as file:
+            file.write(json.dumps(sorted(set(names))) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.manifest)
+
+    def install(self, name: str, contract: ModelContract, onnx: bytes) -> None:
+        """Put the model's folder in place in one step; a folder with the same artifact is left as it is.
+
+        Raises:
+            DifferentArtifactError: the folder holds another artifact.
+        """
+        target = self.models / name
+        if target.exists():
+            standing = hashlib.sha256((target / "1" / "model.onnx").read_bytes()).hexdigest()
+            if standing != contract.artifact_digest:
+                raise DifferentArtifactError(
+                    f"{name} already holds artifact {standing[:16]}, not {contract.artifact_digest[:16]}: "
+                    "register a new version"
+                )
+            return
+        draft = self._cleared(name)
+        config = render_config(
+            name,
+            width=len(contract.inputs),
+            input_tensor=contract.input_tensor,
+            output_tensor=contract.output_tensor,
+        )
+        write_model(draft, config=config, onnx=onnx)
+        draft.rename(target)
+
+    def remove(self, name: str) -> None:
+        """Take the model's folder away in one step, if there is one, then delete it."""
+        if (self.models / name).exists():
+            (self.models / name).rename(self._cleared(name))
+            shutil.rmtree(self.staging / name)
+
+    def _cleared(self, name: str) -> Path:
+        """Path in staging, free of what an interrupted publish may have left."""
+        draft = self.staging / name
+        if draft.exists():
+            shutil.rmtree(draft)
+        self.staging.mkdir(parents=True, exist_ok=True)
+        return draft

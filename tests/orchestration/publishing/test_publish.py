@@ -1,0 +1,196 @@
+"""Publishing against a real Triton."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from tritonclient import http
+
+from orchestration.publishing.publish import Golden, PublishError, publish, unpublish
+from orchestration.publishing.repository import Repository
+from orchestration.settings import Settings
+from orchestration.training.onnx_model import digest, score
+from serving_gateway.contracts import ModelContract
+from tests.servers import TritonServer, free_port, triton_server
+from tests.synthetic import SyntheticModel, synthetic_model
+
+NAME = "flight_delay_v1"
+
+
+def golden_of(model: SyntheticModel) -> Golden:
+    vectors = model.trained.samples.vectors[:200]
+    return Golden(vectors, score(model.onnx, vectors))
+
+
+def infer(address: str, name: str, vectors: np.ndarray) -> np.ndarray:
+    with http.InferenceServerClient(address) as client:
+        tensor = http.InferInput("features", list(vectors.shape), "FP32")
+        tensor.set_data_from_numpy(vectors)
+        return client.infer(name, [tensor]).as_numpy("score")
+
+
+def loaded(address: str) -> list[str]:
+    with http.InferenceServerClient(address) as client:
+        return sorted(m["name"] for m in client.get_model_repository_index() if m.get("state") == "READY")
+
+
+def server_ready(address: str) -> bool:
+    with http.InferenceServerClient(address) as client:
+        return client.is_server_ready()
+
+
+def broken(model: SyntheticModel, onnx: bytes, version: str) -> ModelContract:
+    return msgspec.structs.replace(model.contract, version=version, artifact_digest=digest(onnx))
+
+
+@pytest.fixture
+def repository(triton_home: Path) -> Repository:
+    return Repository.of(Settings(home=triton_home))
+
+
+@pytest.fixture
+def published(triton: TritonServer, repository: Repository) -> Iterator[SyntheticModel]:
+    model = synthetic_model()
+    publish(model.contract, model.onnx, golden_of(model), repository=repository, grpc=triton.grpc)
+    yield model
+    unpublish(NAME, repository=repository, grpc=triton.grpc)
+
+
+@pytest.mark.integration
+def test_published_model_answers_as_onnx_runtime_does(triton: TritonServer, published: SyntheticModel) -> None:
+    golden = golden_of(published)
+
+    scores = infer(triton.http, NAME, golden.vectors)
+
+    assert scores.shape == (200, 1)
+    assert scores.dtype == np.float32
+    assert np.isnan(golden.vectors).any()
+    np.testing.assert_allclose(scores[:, 0], golden.scores, atol=1e-5)
+
+
+@pytest.mark.integration
+def test_the_server_runs_the_config_as_written(triton: TritonServer, published: SyntheticModel) -> None:
+    with http.InferenceServerClient(triton.http) as client:
+        config = client.get_model_config(NAME)
+
+    assert config["max_batch_size"] == 1024
+    assert "dynamic_batching" not in config
+
+
+@pytest.mark.integration
+def test_publishing_the_same_artifact_again_changes_nothing(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    folder = repository.models / NAME
+    before = folder.stat().st_mtime_ns
+
+    name = publish(published.contract, published.onnx, golden_of(published), repository=repository, grpc=triton.grpc)
+
+    assert name == NAME
+    assert folder.stat().st_mtime_ns == before
+    assert repository.published() == [NAME]
+
+
+@pytest.mark.integration
+def test_another_artifact_under_a_published_name_is_refused_and_the_first_still_serves(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    other = synthetic_model(seed=8)
+
+    with pytest.raises(PublishError, match="register a new version"):
+        publish(other.contract, other.onnx, golden_of(other), repository=repository, grpc=triton.grpc)
+
+    golden = golden_of(published)
+    np.testing.assert_allclose(infer(triton.http, NAME, golden.vectors)[:, 0], golden.scores, atol=1e-5)
+
+
+@pytest.mark.integration
+def test_broken_onnx_is_refused_and_leaves_nothing(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    onnx = b"not a model"
+
+    with pytest.raises(PublishError, match=r"flight_delay_v2 was not published: Triton could not load"):
+        publish(broken(published, onnx, "2"), onnx, golden_of(published), repository=repository, grpc=triton.grpc)
+
+    assert [p.name for p in repository.models.iterdir()] == [NAME]
+    assert list(repository.staging.iterdir()) == []
+    assert repository.published() == [NAME]
+    assert loaded(triton.http) == [NAME]
+    assert server_ready(triton.http)
+
+
+@pytest.mark.integration
+def test_model_with_other_answers_than_the_golden_is_refused_and_unloaded(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    golden = golden_of(published)
+    wrong = replace(golden, scores=golden.scores + np.float32(2e-5))
+    contract = msgspec.structs.replace(published.contract, version="2")
+
+    with pytest.raises(PublishError, match="golden scores differ by 2"):
+        publish(contract, published.onnx, wrong, repository=repository, grpc=triton.grpc)
+
+    assert loaded(triton.http) == repository.published() == [NAME]
+
+
+@pytest.mark.integration
+def test_a_published_model_survives_a_failed_check(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    golden = golden_of(published)
+    wrong = replace(golden, scores=np.full_like(golden.scores, np.nan))
+
+    with pytest.raises(PublishError, match="golden scores differ by nan"):
+        publish(published.contract, published.onnx, wrong, repository=repository, grpc=triton.grpc)
+
+    assert loaded(triton.http) == repository.published() == [NAME]
+
+
+@pytest.mark.integration
+def test_unpublish_leaves_nothing_and_is_repeatable(triton: TritonServer, repository: Repository) -> None:
+    model = synthetic_model()
+    publish(model.contract, model.onnx, golden_of(model), repository=repository, grpc=triton.grpc)
+
+    unpublish(NAME, repository=repository, grpc=triton.grpc)
+    unpublish(NAME, repository=repository, grpc=triton.grpc)
+
+    assert loaded(triton.http) == repository.published() == list(repository.models.iterdir()) == []
+    assert server_ready(triton.http)
+
+
+@pytest.mark.integration
+def test_a_restarted_server_serves_what_the_manifest_names(tmp_path: Path) -> None:
+    model, repository = synthetic_model(), Repository.of(Settings(home=tmp_path))
+    golden = golden_of(model)
+    with triton_server(tmp_path) as server:
+        publish(model.contract, model.onnx, golden, repository=repository, grpc=server.grpc)
+
+    with triton_server(tmp_path) as server:
+        assert loaded(server.http) == [NAME]
+        np.testing.assert_allclose(infer(server.http, NAME, golden.vectors)[:, 0], golden.scores, atol=1e-5)
+
+
+def test_without_a_server_nothing_is_left_and_the_error_says_where_it_looked(tmp_path: Path) -> None:
+    model, repository = synthetic_model(), Repository.of(Settings(home=tmp_path))
+    address = f"127.0.0.1:{free_port()}"
+
+    with pytest.raises(PublishError, match=f"no Triton answers at {address}"):
+        publish(model.contract, model.onnx, golden_of(model), repository=repository, grpc=address, timeout_s=2)
+
+    assert list(repository.models.iterdir()) == repository.published() == []
+
+
+def test_artifact_that_is_not_the_contracts_is_refused(tmp_path: Path) -> None:
+    model, repository = synthetic_model(), Repository.of(Settings(home=tmp_path))
+
+    with pytest.raises(PublishError, match="not the one that flight_delay_v1's contract names"):
+        publish(model.contract, b"other", golden_of(model), repository=repository, grpc="127.0.0.1:1")
+
+
+def test_golden_without_rows_is_no_check() -> None:
+    with pytest.raises(ValueError, match="a row at least"):
+        Golden(np.empty((0, 26), np.float32), np.empty(0, np.float32))
