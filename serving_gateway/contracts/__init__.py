@@ -8,7 +8,8 @@ from serving_gateway.contracts.model import (
     RequestField,
 )
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
-from serving_gateway.contracts.prediction import PairedScore, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction import LogRecord, PairedRecord, PairedScore, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction_log import StreamBatch, advanced
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
 __all__ = [
@@ -17,12 +18,16 @@ __all__ = [
     "Feature",
     "FeatureField",
     "Input",
+    "LogRecord",
     "MinutesSince",
     "ModelContract",
+    "PairedRecord",
     "PairedScore",
     "PredictionRecord",
     "RequestField",
     "RolloutState",
+    "StreamBatch",
     "ViewAge",
     "ViewLayout",
+    "advanced",
 ]

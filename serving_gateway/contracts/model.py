@@ -80,6 +80,6 @@ class ModelContract(Struct, frozen=True, kw_only=True):
         return tuple((i.name, i.dtype, i.vocabulary) for i in self.inputs)
 
     @classmethod
-    def from_json(cls, data: bytes) -> "ModelContract":
+    def from_json(cls, data: bytes | str) -> "ModelContract":
         """Parse; raises msgspec.ValidationError with the path of the offending field."""
         return msgspec.json.decode(data, type=cls)

@@ -30,7 +30,7 @@ class PairedScore(Struct, frozen=True, kw_only=True):
     latency_us: int = 0
 
 
-class PredictionRecord(Struct, frozen=True, kw_only=True):
+class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_field="kind"):
     """One answered row.
 
     `event_time_us` is UTC microseconds since the epoch on the platform's event clock; `vector` is the model's input
@@ -58,3 +58,17 @@ class PredictionRecord(Struct, frozen=True, kw_only=True):
     fallback_from: ArmName | None = None
     paired: list[PairedScore] = []
     sampling_fraction: float = 1.0
+
+
+class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="kind"):
+    """A background score of an answered row. It comes after the row's answer, so it is logged apart and joined on landing.
+
+    `event_time_us` repeats the row's, so that both land in the partition of the same day.
+    """
+
+    prediction_id: str
+    event_time_us: int
+    paired: PairedScore
+
+
+LogRecord = PredictionRecord | PairedRecord

@@ -112,7 +112,7 @@ class RolloutStore:
     def contract(self, digest: str) -> ModelContract | None:
         """The contract with this digest, or None."""
         document = self._redis.get(keys.contract(digest))
-        return None if document is None else ModelContract.from_json(document)  # type: ignore[arg-type]
+        return None if document is None else ModelContract.from_json(document)
 
     def acknowledgements(self) -> list[Acknowledgement]:
         """What every gateway process last said it serves, by gateway name."""

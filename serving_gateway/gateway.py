@@ -1,0 +1,145 @@
+"""One gateway process: everything made, started and stopped in order."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from serving_gateway.control.store import RolloutStore
+from serving_gateway.log.shipper import Shipper
+from serving_gateway.log.spool import Spool
+from serving_gateway.metrics import Metrics
+from serving_gateway.rollout.contract_cache import ContractCache
+from serving_gateway.rollout.follower import Follower
+from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.rollout.served import Loader
+from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.routes import Operations, Router
+from serving_gateway.scoring.predict import Predict
+from serving_gateway.scoring.prepare import EventClock
+from serving_gateway.scoring.score import Scorer
+from serving_gateway.scoring.shadow import Shadow
+from serving_gateway.settings import Settings
+from serving_gateway.transport.server import HttpServer
+from serving_gateway.triton.client import TritonClient
+
+REDIS_CONNECTIONS = 32
+FAREWELL_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Made of its settings inside a running event loop. Raises SpoolInUseError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        deadline_s = settings.deadline_ms / 1000
+        self._control = _redis(settings, timeout_s=1.0)
+        self._online = _redis(settings, timeout_s=deadline_s)
+        self._triton = TritonClient(settings.triton_http)
+        metrics = Metrics()
+        self._shipper = Shipper(self._control)
+        self._spool = Spool(
+            settings.folder / "spool",
+            settings.gateway_id,
+            max_bytes=settings.spool_max_bytes,
+            on_append=self._shipper.wake,
+            on_drop=metrics.spool_dropped.inc,
+        )
+        self._tripwire = Tripwire(
+            settings.folder / "trips" / f"{settings.gateway_id}.json",
+            RolloutStore.connect(settings.redis_url),
+            settings.gateway_id,
+            enabled=settings.reflex == "on",
+        )
+        self._follower = Follower(
+            gateway=settings.gateway_id,
+            client=self._control,
+            loader=Loader(
+                settings, ContractCache(settings.folder / "contracts", self._control), self._triton, self._online
+            ),
+            last_known_good=LastKnownGood(settings.folder / "rollout", settings.gateway_id),
+            tripwire=self._tripwire,
+            metrics=metrics,
+        )
+        self._shadow = Shadow(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
+        self._server = HttpServer(self._router(metrics).handle, settings)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _router(self, metrics: Metrics) -> Router:
+        gateway = self._settings.gateway_id
+        operations = Operations(
+            gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
+        )
+        predict = Predict(
+            follower=self._follower,
+            clock=EventClock(replay=self._settings.replay),
+            scorer=Scorer(metrics, self._tripwire),
+            shadow=self._shadow,
+            spool=self._spool,
+            metrics=metrics,
+            deadline_s=self._settings.deadline_ms / 1000,
+        )
+        return Router(
+            {
+                "/predict": {"POST": predict},
+                "/health": {"GET": operations.health},
+                "/ready": {"GET": operations.ready},
+                "/metrics": {"GET": operations.metrics},
+                "/rollout": {"GET": operations.rollout},
+            },
+            metrics,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain. Raises CannotListenError, or what a background task died of."""
+        await self._follower.restore()
+        await self._server.start()
+        _log.info("gateway %s listens on %s:%d", self._settings.gateway_id, self._settings.host, self._settings.port)
+        works = (
+            self._follower.poll(),
+            self._follower.listen(),
+            self._tripwire.run(),
+            self._shadow.run(),
+            self._shipper.run(self._spool),
+        )
+        self._tasks = [asyncio.create_task(work) for work in works]
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        await self._close()
+        stopped.cancel()
+        for task in done - {stopped}:
+            task.result()
+
+    async def _close(self) -> None:
+        _log.info("draining")
+        await self._server.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._follower.leave()
+                await self._shipper.step(self._spool)
+        self._spool.close()
+        self._triton.close()
+        await self._online.aclose()
+        await self._control.aclose()
+
+
+def _redis(settings: Settings, *, timeout_s: float) -> "redis.asyncio.Redis":
+    """A client that waits for one of a bounded number of connections, and retries once: a pooled one may be stale."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=REDIS_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return redis.asyncio.Redis.from_pool(pool)

@@ -1,0 +1,19 @@
+"""UUIDv7: ids that sort by time (RFC 9562, section 5.7)."""
+
+import os
+import time
+
+
+def uuid7(now_ms: int | None = None) -> str:
+    """A new id of 48 bits of UNIX milliseconds and 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    random = int.from_bytes(os.urandom(10), "big")
+    number = (
+        (milliseconds & (1 << 48) - 1) << 80
+        | 0x7 << 76
+        | (random >> 62 & 0xFFF) << 64
+        | 0b10 << 62
+        | random & (1 << 62) - 1
+    )
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,144 @@
+"""The spool: an answered row is in the operating system's hands before its answer leaves, so kill -9 loses nothing."""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from serving_gateway.contracts.prediction_log import encode_frame
+from serving_gateway.log.segment import SUFFIX, Segment, recovered
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+SEGMENT_S = 30.0
+_log = logging.getLogger(__name__)
+
+
+class SpoolInUseError(Exception):
+    """Another live process spools under the same gateway id."""
+
+
+class Spool:
+    """Appends frames to the newest of `segments` in `root`/`gateway`. Owned by one process, by a lock on the folder.
+
+    At start it takes over the segments of its own former life and of gateways that no longer live.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        gateway: str,
+        *,
+        max_bytes: int,
+        on_append: Callable[[], None] = lambda: None,
+        on_drop: Callable[[int], None] = lambda _records: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = root / gateway
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(self._folder)
+        if lock is None:
+            raise SpoolInUseError(f"another gateway with the id {gateway!r} is running: set GATEWAY_ID")
+        self._lock = lock
+        self._gateway = gateway
+        self._life = f"{time.time_ns() // 1_000_000:012x}"  # no two lives share a segment name, so no landed offset
+        self._number = 0
+        self._max_bytes = max_bytes
+        self._on_append = on_append
+        self._on_drop = on_drop
+        self._clock = clock
+        self._file: int | None = None
+        self._opened_at = 0.0
+        _adopt_orphans(root, self._folder)
+        found = (recovered(path) for path in sorted(self._folder.glob(f"*{SUFFIX}"), key=_age))
+        self.segments: list[Segment] = [s for s in found if s is not None]
+
+    @property
+    def unlanded_bytes(self) -> int:
+        """Bytes on disk that have not landed."""
+        return sum(segment.size for segment in self.segments)
+
+    def append(self, payloads: Sequence[bytes]) -> bool:
+        """Write the records in one go. False: the bound is reached or the disk refused, and they are lost, counted by `on_drop`."""
+        data = b"".join(map(encode_frame, payloads))
+        written = self.unlanded_bytes + len(data) <= self._max_bytes and self._write(data)
+        if written:
+            self._on_append()
+        else:
+            self._on_drop(len(payloads))
+        return written
+
+    def is_open(self, segment: Segment) -> bool:
+        """Whether `segment` may still grow. An open segment that is due is closed here, so that it can land and go."""
+        if self._file is not None and segment is self.segments[-1]:
+            if segment.size < SEGMENT_BYTES and self._clock() - self._opened_at < SEGMENT_S:
+                return True
+            self._close_file()
+        return False
+
+    def delete(self, segment: Segment) -> None:
+        """Forget a closed segment whose records have all landed."""
+        segment.path.unlink(missing_ok=True)
+        self.segments.remove(segment)
+
+    def close(self) -> None:
+        """Close the open segment and give up the folder."""
+        self._close_file()
+        os.close(self._lock)
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            file, segment = self._current()
+            if os.write(file, data) == len(data):
+                segment.size += len(data)
+                return True
+            os.ftruncate(file, segment.size)  # the disk is full: leave no torn frame before the next one
+        except OSError as error:
+            _log.error("the spool cannot be written: %s", error)
+        return False
+
+    def _current(self) -> tuple[int, Segment]:
+        if self._file is not None and self.is_open(self.segments[-1]):
+            return self._file, self.segments[-1]
+        self._number += 1
+        path = self._folder / f"{self._gateway}.{self._life}.{self._number:08d}{SUFFIX}"
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o640)
+        self._opened_at = self._clock()
+        self.segments.append(Segment(path))
+        return self._file, self.segments[-1]
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _age(path: Path) -> tuple[str, str]:
+    """Segments in the order of their lives and numbers, whichever gateway wrote them."""
+    _, life, number = path.stem.rsplit(".", 2)
+    return (life, number)
+
+
+def _adopt_orphans(root: Path, own: Path) -> None:
+    """Move the segments of folders that no process holds into `own`. Their names, and so their landed offsets, stay."""
+    for folder in root.iterdir():
+        if folder == own or not folder.is_dir():
+            continue
+        lock = _locked(folder)
+        if lock is None:
+            continue
+        for path in folder.glob(f"*{SUFFIX}"):
+            path.rename(own / path.name)
+        os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """A held lock on `folder`, or None when another process holds it. It ends with the process, however that ends."""
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

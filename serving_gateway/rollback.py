@@ -1,0 +1,135 @@
+"""python -m serving_gateway.rollback: take the canary's traffic away, and wait until every gateway obeys."""
+
+import argparse
+import getpass
+import os
+import sys
+import time
+from datetime import UTC, datetime
+
+from redis.exceptions import RedisError
+
+from serving_gateway.contracts.rollout import Arm, RolloutState
+from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore
+from serving_gateway.control.transitions import rolled_back
+from serving_gateway.settings import Settings, SettingsError
+
+ALIVE_WITHIN_S = 3.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, act, say what happened. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving_gateway.rollback",
+        description="Without --confirm: says what it would do and changes nothing. Redis is found by REDIS_URL or REDIS_PORT.",
+    )
+    parser.add_argument("--confirm", action="store_true", help="roll back")
+    parser.add_argument("--reason", default="rolled back by hand", help="kept in the audit trail")
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for the gateways [10]"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        url = Settings.load(os.environ).redis_url
+        store = RolloutStore.connect(url)
+        if options.confirm:
+            return _roll_back(store, options.reason, options.timeout)
+        return _explain(store)
+    except SettingsError as error:
+        return _fail(str(error))
+    except RedisError as error:
+        return _fail(f"Redis at {url} cannot be reached (REDIS_URL, REDIS_PORT): {error}")
+
+
+def _explain(store: RolloutStore) -> int:
+    state = store.read()
+    if state is None or not _has_something_to_roll_back(state):
+        return _nothing(state)
+    print(_described(state))
+    print(f"  live gateways {_names(_alive(store))}")
+    print(
+        f"With --confirm: {state.arms.baseline.triton_model} answers everything, "
+        f"weight {state.canary_weight_bp / 100:g} % -> 0, shadow ends, generation {state.generation} -> {state.generation + 1}."
+    )
+    return 0
+
+
+def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
+    started = time.monotonic()
+    changed: list[RolloutState] = []
+
+    def transition(state: RolloutState) -> RolloutState | None:
+        changed.clear()
+        if not _has_something_to_roll_back(state):
+            return None
+        changed.append(rolled_back(state, actor=f"cli:{_user()}", reason=reason, now=datetime.now(UTC)))
+        return changed[0]
+
+    try:
+        state = store.change(transition)
+    except NoRolloutError:
+        return _nothing(None)
+    if not changed:
+        return _nothing(state)
+    print(f"Rolled back: {state.arms.baseline.triton_model} answers everything, generation {state.generation}.")
+    try:
+        gateways = store.wait_until_served(state, timeout_s=timeout_s, alive_within_s=ALIVE_WITHIN_S)
+    except TimeoutError as error:
+        return _fail(str(error))
+    if not gateways:
+        return _fail("no gateway is alive, so none confirmed it; a gateway that starts now takes it up")
+    print(f"Served by {_names(gateways)} after {time.monotonic() - started:.3f} s.")
+    return 0
+
+
+def _has_something_to_roll_back(state: RolloutState) -> bool:
+    return state.canary_weight_bp > 0 or state.arms.shadow is not None
+
+
+def _nothing(state: RolloutState | None) -> int:
+    if state is None:
+        print("Nothing to roll back: no model is served yet.")
+    else:
+        print(f"Nothing to roll back: {state.arms.baseline.triton_model} answers everything.")
+        print(_described(state))
+    return 0
+
+
+def _described(state: RolloutState) -> str:
+    return "\n".join(
+        (
+            f"epoch {state.epoch}, generation {state.generation}, {state.phase}, by {state.actor}: {state.reason}",
+            f"  baseline      {_named(state.arms.baseline)}",
+            f"  canary        {_named(state.arms.canary)}, weight {state.canary_weight_bp / 100:g} %",
+            f"  shadow        {_named(state.arms.shadow)}, fraction {state.shadow_fraction:g}",
+        )
+    )
+
+
+def _named(arm: Arm | None) -> str:
+    return "none" if arm is None else f"{arm.triton_model} ({arm.model} version {arm.version})"
+
+
+def _alive(store: RolloutStore) -> list[Acknowledgement]:
+    now = time.time()
+    return [a for a in store.acknowledgements() if now - a.seen_at <= ALIVE_WITHIN_S]
+
+
+def _names(gateways: list[Acknowledgement]) -> str:
+    return ", ".join(f"{a.gateway} (generation {a.generation})" for a in gateways) or "none"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def _fail(message: str) -> int:
+    print(f"rollback: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

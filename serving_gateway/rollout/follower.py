@@ -1,0 +1,167 @@
+"""Follows the rollout state by push with a poll behind it, and says at once what is served."""
+
+import asyncio
+import logging
+import time
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control import keys
+from serving_gateway.control.store import Acknowledgement
+from serving_gateway.metrics import Metrics
+from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.rollout.served import Loader, NotServableError, Served
+from serving_gateway.rollout.tripwire import Trip, Tripwire
+
+POLL_S = 0.25
+ACKNOWLEDGE_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Holds `served`, the snapshot that requests use, and `problem`, why there is none or no newer one."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        client: "redis.asyncio.Redis",
+        loader: Loader,
+        last_known_good: LastKnownGood,
+        tripwire: Tripwire,
+        metrics: Metrics,
+    ) -> None:
+        self._gateway = gateway
+        self._redis = client
+        self._loader = loader
+        self._last_known_good = last_known_good
+        self._tripwire = tripwire
+        self._metrics = metrics
+        self._changing = asyncio.Lock()
+        self._again = asyncio.Event()
+        self._acknowledged_at = float("-inf")
+        self.served: Served | None = None
+        self.clock_us: int | None = None
+        self.store_up = False
+        self.problem = "no rollout state yet: publish a model first"
+        tripwire.on_trip = self._stop_canary
+
+    async def restore(self) -> None:
+        """Serve the last known good of this machine, if there is one; Redis need not be up."""
+        state = self._last_known_good.load()
+        if state is None:
+            return
+        try:
+            await self._offer(state)
+        except (RedisError, OSError) as error:
+            self._set_problem(f"a contract of the last known good state has to come from Redis: {error}")
+
+    async def poll(self) -> None:
+        """Poll forever."""
+        while True:
+            try:
+                await self._poll_once()
+                self._set_store_up(True)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._set_store_up(False, error)
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._again.wait()
+            except TimeoutError:
+                continue
+            self._again.clear()
+
+    async def listen(self) -> None:
+        """Take pushed states forever. What is missed while away, the poll finds."""
+        while True:
+            try:
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(keys.CHANGED)
+                    while True:
+                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5.0)
+                        if message is not None:
+                            await self._offer_document(message["data"])
+                            await self._acknowledge()
+            except (RedisError, OSError, TimeoutError):  # the poll reports it
+                await asyncio.sleep(POLL_S)
+
+    async def leave(self) -> None:
+        """Take back the acknowledgement: this gateway serves nothing any more."""
+        await self._redis.hdel(keys.ACKS, self._gateway)
+
+    async def _poll_once(self) -> None:
+        document, clock = await self._redis.mget(keys.ROLLOUT, keys.CLOCK)
+        if clock is not None:
+            self.clock_us = int(clock)
+        if document is not None:
+            await self._offer_document(document)
+        if time.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_S:
+            await self._acknowledge()
+
+    async def _offer_document(self, document: bytes | str) -> None:
+        try:
+            state = msgspec.json.decode(document, type=RolloutState)
+        except msgspec.MsgspecError as error:
+            self._set_problem(f"the rollout state in the store is unreadable: {error}")
+            return
+        await self._offer(state)
+
+    async def _offer(self, state: RolloutState) -> None:
+        """Serve `state` if it is newer, or the same with a contract that was missing before."""
+        async with self._changing:
+            now = self.served
+            if now is not None and (
+                state.position < now.state.position or (state.position == now.state.position and not now.awaited)
+            ):
+                self.problem = "" if state.position == now.state.position else self.problem
+                return
+            try:
+                served = await self._loader.load(state, stopped=self._tripwire.stops(state))
+            except NotServableError as error:
+                self._set_problem(str(error))
+                return
+            self._serve(served)
+            if now is None or state.position != now.state.position:
+                self._last_known_good.save(state)
+                _log.info("serving epoch %d, generation %d: %s", *state.position, state.reason)
+
+    def _serve(self, served: Served) -> None:
+        self.served = served
+        self.problem = ""
+        self._acknowledged_at = float("-inf")
+        self._metrics.epoch.set(served.state.epoch)
+        self._metrics.generation.set(served.state.generation)
+        self._metrics.weight.set(served.canary_weight_bp / 10_000)
+        for name in ("canary", "shadow"):
+            self._metrics.refused(name).set(name in served.refused)
+
+    def _stop_canary(self, trip: Trip) -> None:
+        self._metrics.reflex_trips.inc()
+        if self.served is not None and self._tripwire.stops(self.served.state):
+            _log.info("weight 0 for %s here", trip.triton_model)
+            self._serve(msgspec.structs.replace(self.served, stopped=True))
+            self._again.set()
+
+    async def _acknowledge(self) -> None:
+        if self.served is None:
+            return
+        served = self.served
+        acknowledgement = Acknowledgement(
+            self._gateway, *served.state.position, served.canary_weight_bp, seen_at=time.time()
+        )
+        await self._redis.hset(keys.ACKS, self._gateway, msgspec.json.encode(acknowledgement))
+        self._acknowledged_at = time.monotonic()
+
+    def _set_problem(self, problem: str) -> None:
+        if problem != self.problem:
+            _log.warning("%s", problem)
+        self.problem = problem
+
+    def _set_store_up(self, up: bool, error: Exception | None = None) -> None:
+        if self.store_up and not up:
+            _log.warning("the rollout store does not answer, the last known good is served: %s", error)
+        self.store_up = up
+        self._metrics.store_up.set(up)

@@ -1,0 +1,111 @@
+"""Stops a failing canary here at once, and everywhere by writing the rollback to the store until it stands there."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.store import NoRolloutError, RolloutStore
+from serving_gateway.control.transitions import rolled_back
+from serving_gateway.rollout.files import replace_file
+from serving_gateway.rollout.reflex import TripPolicy, Window, trip_reason
+
+RETRY_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+class Trip(Struct, frozen=True, kw_only=True):
+    """A canary that this gateway stopped. `time` is the wall clock, ISO 8601 in UTC."""
+
+    triton_model: str
+    reason: str
+    time: str
+
+
+class Tripwire:
+    """The reflex of one gateway. A trip lies in `file` until the store has it, so that a restart does not forget it."""
+
+    def __init__(
+        self, file: Path, store: RolloutStore, gateway: str, *, enabled: bool, policy: TripPolicy | None = None
+    ) -> None:
+        self._file = file
+        self._store = store
+        self._actor = f"gateway:{gateway}"
+        self._enabled = enabled
+        self._policy = policy or TripPolicy()
+        self._window = Window(self._policy.window_s)
+        self._watched = ""
+        self._tripped = asyncio.Event()
+        self._settled_at: tuple[int, int] | None = None
+        self.on_trip: Callable[[Trip], None] = lambda _trip: None
+        self.trip = _read(file) if enabled else None
+        if self.trip is not None:
+            self._tripped.set()
+
+    def observe(self, triton_model: str, *, failed: bool) -> None:
+        """A canary request ended. Trips at once when the condition holds."""
+        if not self._enabled or (self.trip is not None and self.trip.triton_model == triton_model):
+            return
+        if triton_model != self._watched:
+            self._watched, self._window = triton_model, Window(self._policy.window_s)
+        reason = trip_reason(self._window.add(time.monotonic(), failed=failed), self._policy)
+        if reason is None:
+            return
+        self._watched = ""
+        self._settled_at = None
+        self.trip = Trip(triton_model=triton_model, reason=reason, time=datetime.now(UTC).isoformat())
+        replace_file(self._file, msgspec.json.encode(self.trip))
+        self._tripped.set()
+        _log.warning("canary %s is stopped: %s", triton_model, reason)
+        self.on_trip(self.trip)
+
+    def stops(self, state: RolloutState) -> bool:
+        """Whether the canary of `state` gets no traffic here. A state after the rollback may name the model again."""
+        canary = state.arms.canary
+        if self.trip is None or canary is None or canary.triton_model != self.trip.triton_model:
+            return False
+        if self._settled_at is not None and state.position >= self._settled_at:
+            self.trip = None
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Write trips to the store, retrying while it is away."""
+        while True:
+            await self._tripped.wait()
+            self._tripped.clear()
+            while (trip := self.trip) is not None and self._settled_at is None:
+                if not await self._written(trip):
+                    await asyncio.sleep(RETRY_S)
+
+    async def _written(self, trip: Trip) -> bool:
+        def transition(state: RolloutState) -> RolloutState | None:
+            canary = state.arms.canary
+            if canary is None or canary.triton_model != trip.triton_model or not state.canary_weight_bp:
+                return None
+            return rolled_back(state, actor=self._actor, reason=trip.reason, now=datetime.now(UTC))
+
+        try:
+            state = await asyncio.to_thread(self._store.change, transition)
+        except (RedisError, OSError, NoRolloutError) as error:
+            _log.warning("the rollback of %s is not in the store yet: %s", trip.triton_model, error)
+            return False
+        if self.trip is trip:
+            self._file.unlink(missing_ok=True)
+            self._settled_at = state.position
+        return True
+
+
+def _read(file: Path) -> Trip | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Trip) if file.is_file() else None
+    except msgspec.MsgspecError as error:
+        _log.warning("%s is unreadable and ignored: %s", file, error)
+        return None

@@ -1,0 +1,103 @@
+"""The route table, and the one place where errors become responses."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from serving_gateway.http import ApiError, Request, Response, json_response, unavailable
+from serving_gateway.log.spool import Spool
+from serving_gateway.metrics import CONTENT_TYPE, Metrics
+from serving_gateway.rollout.follower import Follower
+from serving_gateway.rollout.tripwire import Tripwire
+
+RouteHandler = Callable[[Request], Awaitable[Response]]
+_log = logging.getLogger(__name__)
+
+
+class Router:
+    """Calls the handler of (path, method). Any server that can make a Request can serve this."""
+
+    def __init__(self, routes: dict[str, dict[str, RouteHandler]], metrics: Metrics) -> None:
+        self._routes = routes
+        self._metrics = metrics
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; every error becomes a response of the one error shape."""
+        methods = self._routes.get(request.path)
+        try:
+            response = await self._handler(request, methods)(request)
+        except ApiError as error:
+            response = error.response()
+        except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
+            _log.exception("%s %s failed", request.method, request.path)
+            response = ApiError(500, "internal error; the gateway's log has the details").response()
+        self._metrics.responses("other" if methods is None else request.path, str(response.status)).inc()
+        return response
+
+    def _handler(self, request: Request, methods: dict[str, RouteHandler] | None) -> RouteHandler:
+        if methods is None:
+            raise ApiError(404, f"no such route; there are {', '.join(self._routes)}")
+        handler = methods.get(request.method)
+        if handler is None:
+            allow = ", ".join(methods)
+            raise ApiError(405, f"{request.path} takes {allow}", headers=(("allow", allow),))
+        return handler
+
+
+class Operations:
+    """Handlers for those who operate the gateway."""
+
+    def __init__(self, *, gateway: str, follower: Follower, tripwire: Tripwire, spool: Spool, metrics: Metrics) -> None:
+        self._gateway = gateway
+        self._follower = follower
+        self._tripwire = tripwire
+        self._spool = spool
+        self._metrics = metrics
+        self._started = time.monotonic()
+
+    async def health(self, _request: Request) -> Response:
+        """200: the process is alive. The rest is for humans."""
+        served = self._follower.served
+        return json_response(
+            {
+                "status": "alive",
+                "gateway": self._gateway,
+                "uptime_s": round(time.monotonic() - self._started, 1),
+                "epoch": served.state.epoch if served else None,
+                "generation": served.state.generation if served else None,
+                "canary_weight_bp": served.canary_weight_bp if served else 0,
+                "refused": served.refused if served else {},
+                "trip": self._tripwire.trip,
+                "problem": self._follower.problem,
+                "redis": "up" if self._follower.store_up else "down",
+                "spool_bytes": self._spool.unlanded_bytes,
+            }
+        )
+
+    async def ready(self, _request: Request) -> Response:
+        """200 only when a prediction could be answered now; 503 says what is missing."""
+        served = self._follower.served
+        if served is None:
+            raise unavailable(self._follower.problem)
+        if not await served.baseline.is_ready():
+            raise unavailable(f"Triton does not have the baseline {served.baseline.arm.triton_model} ready")
+        return json_response({"status": "ready", "epoch": served.state.epoch, "generation": served.state.generation})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus text format."""
+        self._metrics.spool_bytes.set(self._spool.unlanded_bytes)
+        return Response(200, self._metrics.exposition(), CONTENT_TYPE)
+
+    async def rollout(self, _request: Request) -> Response:
+        """The rollout state as served here."""
+        served = self._follower.served
+        if served is None:
+            raise unavailable(self._follower.problem)
+        return json_response(
+            {
+                "gateway": self._gateway,
+                "state": served.state,
+                "canary_weight_bp": served.canary_weight_bp,
+                "refused": served.refused,
+            }
+        )

@@ -1,0 +1,130 @@
+"""Every setting of the gateway, from the environment, in one frozen dataclass that documents itself."""
+
+import dataclasses
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class SettingsError(ValueError):
+    """A variable holds a value that cannot be used; the message names it and says what is expected."""
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(" or ".join(allowed))
+        return text
+
+    return parse
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon):
+        raise ValueError("host:port")
+    _port(port)
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("a URL such as redis://127.0.0.1:6379/0")
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not text or len(text) > 64 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
+        raise ValueError("1 to 64 letters, digits, '-' or '_'")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+_port = _integer(1, 65535)
+
+
+def _setting(variable: str, default: str, parse: Callable[[str], Any], doc: str) -> Any:
+    return field(metadata={"variable": variable, "default": default, "parse": parse, "doc": doc})
+
+
+# Each default is a dataclass field that also carries variable, parser and meaning.
+# ruff: noqa: RUF009
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Resolved settings. Times are in the unit that the name ends with; paths are absolute."""
+
+    host: str = _setting("GATEWAY_HOST", "127.0.0.1", str, "address to listen on")
+    port: int = _setting("GATEWAY_PORT", "8000", _port, "port to listen on")
+    redis_port: int = _setting("REDIS_PORT", "6379", _port, "Redis on loopback, where REDIS_URL is not set")
+    redis_url: str = _setting(
+        "REDIS_URL", "redis://127.0.0.1:{redis_port}/0", _redis_url, "online store, rollout store, prediction stream"
+    )
+    triton_http_port: int = _setting(
+        "TRITON_HTTP_PORT", "8100", _port, "Triton on loopback, where TRITON_HTTP is not set"
+    )
+    triton_http: str = _setting("TRITON_HTTP", "127.0.0.1:{triton_http_port}", _address, "Triton's HTTP endpoint")
+    home: Path = _setting("PLATFORM_HOME", "{root}/.local", _folder, "state; the gateway's is in its gateway/")
+    gateway_id: str = _setting(
+        "GATEWAY_ID", "{hostname}-{port}", _identifier, "name in acknowledgements and spool; unique among live gateways"
+    )
+    event_clock: str = _setting(
+        "EVENT_CLOCK", "wall", _one_of("wall", "replay"), "replay: follow the clock in Redis and accept event_time"
+    )
+    reflex: str = _setting("REFLEX", "on", _one_of("on", "off"), "on: a failing canary is stopped at once")
+    deadline_ms: int = _setting(
+        "GATEWAY_DEADLINE_MS", "1000", _integer(10, 600_000), "a /predict is answered within this; the canary has half"
+    )
+    shadow_queue_rows: int = _setting(
+        "GATEWAY_SHADOW_QUEUE_ROWS", "4096", _integer(1, 10**7), "rows waiting for the shadow; more are dropped"
+    )
+    spool_max_bytes: int = _setting(
+        "GATEWAY_SPOOL_MAX_BYTES", "268435456", _integer(1, 10**13), "unlanded log on disk; more is dropped and counted"
+    )
+    max_body_bytes: int = _setting("GATEWAY_MAX_BODY_BYTES", "8388608", _integer(1, 10**10), "larger bodies get 413")
+    max_rows: int = _setting("GATEWAY_MAX_ROWS", "1024", _integer(1, 10**6), "instances in one request")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read `environ`; an empty value counts as unset. Raises SettingsError naming the variable."""
+        hostname = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
+        found: dict[str, Any] = {"root": ROOT, "hostname": hostname}
+        for f in dataclasses.fields(cls):
+            variable = f.metadata["variable"]
+            text = environ.get(variable) or f.metadata["default"].format(**found)
+            try:
+                found[f.name] = f.metadata["parse"](text)
+            except ValueError as error:
+                raise SettingsError(f"{variable} must be {error}, got {text!r}") from None
+        del found["hostname"], found["root"]
+        return cls(**found)
+
+    @classmethod
+    def table(cls) -> list[tuple[str, str, str]]:
+        """(variable, default, meaning) of every setting, in order."""
+        return [(f.metadata["variable"], f.metadata["default"], f.metadata["doc"]) for f in dataclasses.fields(cls)]
+
+    @property
+    def folder(self) -> Path:
+        """Where the gateways of this machine keep their state."""
+        return self.home / "gateway"
+
+    @property
+    def replay(self) -> bool:
+        """Whether the event clock is a replay's."""
+        return self.event_clock == "replay"

@@ -1,0 +1,185 @@
+"""One HTTP/1.1 connection: parse, hand over, answer in order.
+
+Requests of one connection are handled one after another, so pipelined answers keep their order; reading pauses while
+too many wait, so a client cannot make the gateway hold more than it handles.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+import httptools
+
+from serving_gateway.http import ApiError, Request, Response
+from serving_gateway.transport.messages import CONTINUE, response_bytes
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+MAX_HEADER_BYTES = 16_384
+MAX_WAITING = 16  # pipelined requests parsed but not yet answered
+
+
+class HttpProtocol(asyncio.Protocol):
+    """Serves `handle` on one connection; `connections` holds every open one, for draining."""
+
+    def __init__(self, handle: Handler, connections: "set[HttpProtocol]", *, max_body_bytes: int) -> None:
+        self._handle = handle
+        self._connections = connections
+        self._max_body = max_body_bytes
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[Request | ApiError, bool]] = deque()
+        self._serving: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self.closed = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._draining = False
+        self._refused = False
+        self.on_message_begin()
+
+    # --- connection -------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the client is connected."""
+        self._transport = transport  # type: ignore[assignment]
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        """asyncio: the client is gone. What is being answered is finished, so that it is logged once."""
+        self._connections.discard(self)
+        self._transport = None
+        self.closed.set()
+        self._waiting.clear()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        """asyncio: the client reads too slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """asyncio: the client caught up."""
+        self._writable.set()
+
+    def drain(self) -> None:
+        """Answer what was received, then close."""
+        self._draining = True
+        if self._serving is None and self._transport:
+            self._transport.close()
+
+    # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes arrived."""
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # No other protocol is spoken here: the request was answered as HTTP/1.1, what follows it is not read.
+            self._refused = True
+        except httptools.HttpParserCallbackError as error:
+            self._refuse(error.__context__ if isinstance(error.__context__, ApiError) else _malformed(error))
+        except httptools.HttpParserError as error:
+            self._refuse(_malformed(error))
+        else:
+            if not self._headers_complete and self._transport:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEADER_BYTES:
+                    self._refuse(_headers_too_large())
+
+    def on_message_begin(self) -> None:
+        """A request starts."""
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._header_bytes = 0
+        self._headers_complete = False
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line. Lines of one name are joined, as RFC 9110 section 5.3 says."""
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise _headers_too_large()
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        """Refuse what cannot be framed safely or is too large, before its body is read."""
+        self._headers_complete = True
+        length = self._headers.get("content-length")
+        if length is not None and "transfer-encoding" in self._headers:
+            raise ApiError(400, "send Content-Length or Transfer-Encoding, not both")
+        if length is not None and length.isdigit() and int(length) > self._max_body:
+            raise self._body_too_large()
+        if self._headers.get("expect", "").lower() == "100-continue" and length != "0" and self._transport:
+            if self._serving is None:
+                self._transport.write(CONTINUE)
+        elif "expect" in self._headers:
+            raise ApiError(417, "the only expectation supported is 100-continue")
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._body_bytes += len(data)
+        if self._body_bytes > self._max_body:
+            raise self._body_too_large()
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        target = self._url.split(b"?", 1)[0].decode("latin-1")
+        request = Request(
+            self._parser.get_method().decode("latin-1"),
+            unquote(target) if "%" in target else target,
+            self._headers,
+            b"".join(self._body),
+        )
+        self._enqueue(request, keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade())
+        if len(self._waiting) >= MAX_WAITING and self._transport:
+            self._transport.pause_reading()
+
+    # --- answering --------------------------------------------------------------------------------------------------
+
+    def _refuse(self, error: ApiError) -> None:
+        """The stream cannot be followed further: answer what came before, then this error, then close."""
+        self._refused = True
+        self._enqueue(error, keep_alive=False)
+
+    def _enqueue(self, request: Request | ApiError, *, keep_alive: bool) -> None:
+        self._waiting.append((request, keep_alive))
+        if self._serving is None:
+            self._serving = asyncio.get_running_loop().create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            request, keep_alive = self._waiting.popleft()
+            response = request.response() if isinstance(request, ApiError) else await self._handle(request)
+            if self._transport is None or self._transport.is_closing():
+                break
+            keep_alive = keep_alive and not (self._draining and not self._waiting)
+            without_body = isinstance(request, Request) and request.method == "HEAD"
+            self._transport.write(response_bytes(response, keep_alive=keep_alive, without_body=without_body))
+            if not keep_alive:
+                self._transport.close()
+                break
+            if not self._refused and len(self._waiting) < MAX_WAITING:
+                self._transport.resume_reading()
+            await self._writable.wait()
+        self._serving = None
+
+    def _body_too_large(self) -> ApiError:
+        return ApiError(413, f"the body is larger than {self._max_body} bytes (GATEWAY_MAX_BODY_BYTES)")
+
+
+def _malformed(error: Exception) -> ApiError:
+    return ApiError(400, f"malformed HTTP request: {error}")
+
+
+def _headers_too_large() -> ApiError:
+    return ApiError(431, f"the request line and headers are larger than {MAX_HEADER_BYTES} bytes")
