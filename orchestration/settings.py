@@ -53,6 +53,11 @@ class Settings:
         return self.home / "triton" / "manifest.json"
 
     @property
+    def feature_layout(self) -> Path:
+        """The feature service's Redis layout, exported by the last `feast apply`."""
+        return self.home / "feast" / "layout.json"
+
+    @property
     def reports(self) -> Path:
         """Drift reports, served over HTTP."""
         return self.home / "reports"

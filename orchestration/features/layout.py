@@ -1,6 +1,10 @@
 """Export of the feature service's Redis layout from Feast's registry, for the ModelContract."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from orchestration.features.views import FEATURE_SERVICE
 from serving_gateway.contracts.online_layout import FeatureField, ValueType, ViewLayout
@@ -14,6 +18,22 @@ def view_layouts(store: Any, service: str = FEATURE_SERVICE) -> tuple[ViewLayout
     """
     projections = store.get_feature_service(service).feature_view_projections
     return tuple(_layout(store, projection) for projection in sorted(projections, key=lambda p: str(p.name)))
+
+
+def write_layouts(path: Path, layouts: Sequence[ViewLayout]) -> None:
+    """Keep an exported layout as JSON, replaced in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_bytes(msgspec.json.encode(layouts))
+    draft.replace(path)
+
+
+def read_layouts(path: Path) -> tuple[ViewLayout, ...]:
+    """The layout that `write_layouts` kept.
+
+    Raises FileNotFoundError where none was exported yet, msgspec.ValidationError with the path of a broken field.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=tuple[ViewLayout, ...])
 
 
 def _layout(store: Any, projection: Any) -> ViewLayout:

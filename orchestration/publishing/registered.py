@@ -26,9 +26,7 @@ def publish_alias(settings: Settings, alias: Alias) -> str:
     """
     found = registered(settings, alias)
     golden = _golden(settings, found)
-    return publish(
-        found.contract, found.onnx, golden, repository=Repository.of(settings), grpc=settings.triton_grpc
-    )
+    return publish(found.contract, found.onnx, golden, repository=Repository.of(settings), grpc=settings.triton_grpc)
 
 
 def _golden(settings: Settings, found: Registered) -> Golden:

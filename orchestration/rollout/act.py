@@ -1,14 +1,71 @@
-"""Taking a canary's traffic away, and knowing when every gateway has done so."""
+"""Changes of the rollout: serve a baseline, try a canary, take a canary's traffic away."""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.store import RolloutStore
-from serving_gateway.control.transitions import rolled_back
+from serving_gateway.contracts.rollout import BASIS_POINTS, Arm, RolloutState
+from serving_gateway.control.store import RolloutStore, StaleGenerationError
+from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary
 
 CONVERGENCE_TIMEOUT_S = 10.0
+
+
+class SignatureMismatchError(Exception):
+    """The canary reads other inputs than the baseline; the message names the fields."""
+
+
+def serve_baseline(store: RolloutStore, arm: Arm, *, actor: str, now: datetime) -> RolloutState:
+    """Answer everything with `arm`, whose contract is stored; ends a canary under way. Returns the new state."""
+    reason = f"serve {arm.triton_model} as baseline"
+    if store.read() is None:
+        state = first_state(arm, actor=actor, reason=reason, now=now)
+        try:
+            store.write(state, None)
+        except StaleGenerationError:  # another writer was first: follow it
+            return store.change(lambda s: set_baseline(s, arm, actor=actor, reason=reason, now=now))
+        return state
+    return store.change(lambda s: set_baseline(s, arm, actor=actor, reason=reason, now=now))
+
+
+def serve_canary(
+    store: RolloutStore, arm: Arm, *, weight: float, shadow_fraction: float, actor: str, now: datetime
+) -> RolloutState:
+    """Give `arm`, whose contract is stored, a share `weight` (0 to 1) of the routing keys. Returns the new state.
+
+    Raises:
+        ValueError: a share is outside 0 to 1.
+        SignatureMismatchError: its inputs are not the baseline's.
+        NoRolloutError: there is no baseline yet.
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be 0 to 1, got {weight}")
+
+    def transition(state: RolloutState) -> RolloutState:
+        _same_signature(store, state.arms.baseline, arm)
+        return start_canary(
+            state,
+            arm,
+            weight_bp=round(weight * BASIS_POINTS),
+            shadow_fraction=shadow_fraction,
+            actor=actor,
+            reason=f"try {arm.triton_model} on {weight:.1%} of the keys",
+            now=now,
+        )
+
+    return store.change(transition)
+
+
+def _same_signature(store: RolloutStore, baseline: Arm, canary: Arm) -> None:
+    ours, theirs = store.contract(baseline.contract_digest), store.contract(canary.contract_digest)
+    if ours is None or theirs is None:
+        raise SignatureMismatchError("the contract of an arm is not in the store: publish it again")
+    differing = set(ours.signature) ^ set(theirs.signature)
+    if ours.signature != theirs.signature:
+        names = sorted({name for name, _, _ in differing}) or ["their order"]
+        raise SignatureMismatchError(
+            f"{canary.triton_model} reads other inputs than {baseline.triton_model}: {', '.join(names)}"
+        )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,13 @@ class Registration:
 
 
 def train_and_register(
-    mlflow: Any, training: Path, windows: Windows, views: Sequence[ViewLayout], *, alias: Alias
+    mlflow: Any,
+    training: Path,
+    windows: Windows,
+    views: Sequence[ViewLayout],
+    *,
+    alias: Alias,
+    like: ModelContract | None = None,
 ) -> Registration:
     """Train LightGBM on the training window, export, prove parity, judge on the hold-out, register under `alias`.
 
@@ -58,12 +64,14 @@ def train_and_register(
         windows: training and hold-out days.
         views: Redis layout of the feature service, which travels in the contract.
         alias: registered-model alias to move to the new version.
+        like: contract whose inputs, vocabularies included, the new version must share, so that both score one vector;
+            without it they come from the training rows.
 
     Raises:
         MissingPartitionError, TrainingDataError, ParityError: nothing is registered then.
     """
     rows, holdout_rows = read_training(training, *windows.train), read_training(training, *windows.holdout)
-    inputs = model_inputs(vocabularies(rows))
+    inputs = like.inputs if like else model_inputs(vocabularies(rows))
     trained = train(rows, inputs, start=view_window(*windows.train)[0], end=view_window(*windows.train)[1])
     onnx = to_onnx(trained.booster, width=len(inputs))
     worst = parity(onnx, trained.samples.vectors, trained.scores)

@@ -1,0 +1,34 @@
+"""Resources of the code location."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from orchestration.settings import Settings
+
+
+@dg.resource(
+    config_schema={
+        "experiment_name": dg.Field(dg.StringSource, default_value="flight_delay"),
+        "mlflow_tracking_uri": dg.Field(dg.Noneable(dg.StringSource), default_value=None),
+        "env": dg.Field(dict, default_value={}),
+        "extra_tags": dg.Field(dict, default_value={}),
+    }
+)
+def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
+    """dagster-mlflow's `mlflow_tracking`: one MLflow run for a Dagster run, tagged with its id.
+
+    Imported when a step asks for it: the import takes seconds, and every run loads this module.
+    """
+    from dagster_mlflow import mlflow_tracking
+
+    settings = Settings.load()
+    config = dict(context.resource_config)
+    config["mlflow_tracking_uri"] = config["mlflow_tracking_uri"] or settings.mlflow_url
+    config["extra_tags"] = {"dagster_run_url": f"{settings.dagster_url}/runs/{context.run_id}", **config["extra_tags"]}
+    start: Any = mlflow_tracking.resource_fn
+    yield from start(context.replace_config(config))
+
+
+defs = dg.Definitions(resources={"mlflow": mlflow}, executor=dg.in_process_executor)

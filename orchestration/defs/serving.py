@@ -1,0 +1,91 @@
+"""What the gateway serves, as assets: the baseline arm, the canary arm, and the log of predictions."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import redis
+
+from orchestration.defs.common import OWNERS
+from orchestration.defs.models import challenger_on_triton, champion_on_triton
+from orchestration.settings import Settings
+from orchestration.training.registry import Alias
+from serving_gateway.contracts.rollout import Arm, RolloutState
+from serving_gateway.control.store import RolloutStore
+
+
+def _arm(settings: Settings, store: RolloutStore, alias: Alias) -> Arm:
+    from orchestration.publishing.registered import registered
+    from orchestration.training.contract import triton_name
+
+    contract = registered(settings, alias).contract
+    digest = store.put_contract(contract)
+    return Arm(
+        model=contract.model, version=contract.version, triton_model=triton_name(contract), contract_digest=digest
+    )
+
+
+def _described(settings: Settings, state: RolloutState) -> dict[str, dg.MetadataValue]:
+    canary = state.arms.canary
+    return {
+        "epoch and generation": dg.MetadataValue.text(f"{state.epoch}:{state.generation}"),
+        "phase": dg.MetadataValue.text(state.phase),
+        "baseline": dg.MetadataValue.text(state.arms.baseline.triton_model),
+        "canary": dg.MetadataValue.text(canary.triton_model if canary else "none"),
+        "canary weight (basis points)": dg.MetadataValue.int(state.canary_weight_bp),
+        "as served": dg.MetadataValue.url(f"{settings.gateway_url}/rollout"),
+    }
+
+
+@dg.asset(deps=[champion_on_triton], group_name="serving", kinds={"redis"}, owners=OWNERS)
+def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """The champion answers everything from now on."""
+    from orchestration.rollout.act import serve_baseline
+
+    settings = Settings.load()
+    store = RolloutStore.connect(settings.redis_url)
+    state = serve_baseline(
+        store, _arm(settings, store, "champion"), actor=f"dagster:{context.run_id}", now=datetime.now(UTC)
+    )
+    return dg.MaterializeResult(metadata=_described(settings, state))
+
+
+class CanaryConfig(dg.Config):
+    """`weight`: share of routing keys, 0 to 1. `shadow_fraction`: share of the other requests scored in the background."""
+
+    weight: float = 0.1
+    shadow_fraction: float = 1.0
+
+
+@dg.asset(deps=[challenger_on_triton], group_name="serving", kinds={"redis"}, owners=OWNERS)
+def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.MaterializeResult:
+    """The challenger answers its share of the routing keys, and scores the other requests in the background."""
+    from orchestration.rollout.act import serve_canary
+
+    settings = Settings.load()
+    store = RolloutStore.connect(settings.redis_url)
+    state = serve_canary(
+        store,
+        _arm(settings, store, "challenger"),
+        weight=config.weight,
+        shadow_fraction=config.shadow_fraction,
+        actor=f"dagster:{context.run_id}",
+        now=datetime.now(UTC),
+    )
+    return dg.MaterializeResult(metadata=_described(settings, state))
+
+
+@dg.asset(group_name="serving", kinds={"redis", "parquet"}, owners=OWNERS)
+def prediction_log() -> dg.MaterializeResult:
+    """Every answered prediction, moved from the Redis stream to Parquet; readers see each once."""
+    from orchestration.ingestion.predictions import land
+
+    settings = Settings.load()
+    landed = land(redis.Redis.from_url(settings.redis_url), settings.lake)
+    return dg.MaterializeResult(
+        metadata={
+            "predictions": landed.predictions,
+            "background scores": landed.paired,
+            "batches": landed.batches,
+            "folder": dg.MetadataValue.path(str(settings.lake / "predictions")),
+        }
+    )

@@ -1,0 +1,34 @@
+"""The two windows that a drift report compares, as the model saw them: one Float32 column an input."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.features.inputs import vectors
+from orchestration.features.training import read_training
+from orchestration.ingestion.predictions import read_predictions
+from serving_gateway.contracts import ModelContract
+
+
+def logged_window(lake: Path, contract: ModelContract, start: datetime, end: datetime) -> pl.DataFrame:
+    """Vectors of the predictions with event time in (start, end] made by the contract's inputs, whichever arm answered."""
+    microsecond = timedelta(microseconds=1)
+    rows = read_predictions(lake, start + microsecond, end + microsecond)
+    matching = rows.filter(pl.col("vector").list.len() == len(contract.inputs))
+    return matching.select(
+        pl.col("vector").list.get(index).fill_nan(None).alias(i.name) for index, i in enumerate(contract.inputs)
+    )
+
+
+def training_window(lake: Path, contract: ModelContract) -> pl.DataFrame:
+    """Vectors of the rows that the contract's model was trained on."""
+    start, end = _days(contract)
+    made = vectors(read_training(lake / "training", start, end), contract.inputs)
+    return pl.from_numpy(made, schema=[i.name for i in contract.inputs]).fill_nan(None)
+
+
+def _days(contract: ModelContract) -> tuple[date, date]:
+    """`sched_dep` days of the training window: requests of a day begin before its midnight (features/views.py)."""
+    first, last = (datetime.fromisoformat(t) for t in (contract.training_start, contract.training_end))
+    return first.date() + timedelta(days=1), last.date() + timedelta(days=1)
