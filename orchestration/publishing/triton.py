@@ -4,7 +4,7 @@ Over HTTP a load would hold the thread that took the call and stall every connec
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _POLL_S = 0.02
+_AT_WORK = {"READY", "LOADING", "UNLOADING"}
+_STAND_IN_CONFIG = '{"backend": "python"}'
+_STAND_IN_MODEL = b"class TritonPythonModel:\n    def execute(self, requests):\n        raise NotImplementedError\n"
 
 
 class TritonError(Exception):
@@ -48,10 +51,18 @@ class Triton:
             self._wait(f"{name} is loaded but does not get ready", lambda: self._client.is_model_ready(name))
 
     def unload(self, name: str) -> None:
-        """Unload the model and wait until its last request is done. One that is not loaded is left alone."""
+        """Unload the model and wait until its last request is done. One that is not loaded is left alone.
+
+        Triton under strict readiness counts a failed load as "server not ready" until the same name has been loaded
+        well and unloaded. An empty stand-in does that, so that a refused model does not take the others' server down.
+        """
         with self._errors(f"unload {name}"):
+            state, reason = self._state(name)
+            if state == "UNAVAILABLE" and reason != "unloaded":
+                files = {"file:1/model.py": _STAND_IN_MODEL}
+                self._client.load_model(name, config=_STAND_IN_CONFIG, files=files, client_timeout=self._timeout_s)
             self._client.unload_model(name, client_timeout=self._timeout_s)
-            self._wait(f"{name} does not unload", lambda: self._state(name) not in {"READY", "LOADING", "UNLOADING"})
+            self._wait(f"{name} does not unload", lambda: self._state(name)[0] not in _AT_WORK)
 
     def score(
         self, name: str, vectors: NDArray[np.float32], *, input_tensor: str, output_tensor: str
@@ -68,11 +79,12 @@ class Triton:
             raise TritonError(f"{name} answered without its output {output_tensor!r}")
         return scores
 
-    def _state(self, name: str) -> str:
+    def _state(self, name: str) -> tuple[str, str]:
+        """State and its reason as the server's index gives them; empty for a model it does not know."""
         index = self._client.get_model_repository_index(client_timeout=self._timeout_s)
-        return next((model.state for model in index.models if model.name == name), "")
+        return next(((model.state, model.reason) for model in index.models if model.name == name), ("", ""))
 
-    def _wait(self, complaint: str, holds: Any) -> None:
+    def _wait(self, complaint: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self._timeout_s
         while not holds():
             if time.monotonic() > deadline:

@@ -1,0 +1,71 @@
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from orchestration.training.onnx_model import ParityError, parity, score, to_onnx
+from tests.synthetic import synthetic_model
+
+FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
+
+
+def test_graph_is_one_input_and_one_output_and_nothing_else() -> None:
+    graph = onnx.load_model_from_string(synthetic_model().onnx).graph
+
+    def shape(tensor: onnx.ValueInfoProto) -> list[object]:
+        dims = tensor.type.tensor_type.shape.dim
+        return [tensor.name, tensor.type.tensor_type.elem_type, *(d.dim_value or None for d in dims)]
+
+    assert [shape(t) for t in graph.input] == [["features", onnx.TensorProto.FLOAT, None, 26]]
+    assert [shape(t) for t in graph.output] == [["score", onnx.TensorProto.FLOAT, None, 1]]
+    assert [node.op_type for node in graph.node] == ["TreeEnsembleClassifier", "Gather"]
+
+
+def test_exported_model_scores_as_the_trainer_does() -> None:
+    model = synthetic_model()
+
+    assert np.isnan(model.trained.samples.vectors).any()
+    assert parity(model.onnx, model.trained.samples.vectors, model.trained.scores) < 1e-6
+
+
+@settings(max_examples=50, deadline=None)
+@given(hnp.arrays(np.float32, (40, 26), elements=FLOATS))
+def test_parity_holds_for_any_vector_nan_in_every_column_included(vectors: np.ndarray) -> None:
+    model = synthetic_model()
+
+    assert parity(model.onnx, vectors, model.trained.booster.predict(vectors)) < 1e-6
+
+
+def test_a_row_scores_the_same_alone_and_in_a_batch() -> None:
+    model = synthetic_model()
+    vectors = model.trained.samples.vectors[:64]
+
+    alone = np.concatenate([score(model.onnx, row[None]) for row in vectors])
+
+    np.testing.assert_allclose(alone, score(model.onnx, vectors), atol=1e-6)
+
+
+def test_another_models_scores_are_a_parity_error_that_names_the_row() -> None:
+    model, other = synthetic_model(), synthetic_model(seed=8)
+    samples = model.trained.samples
+
+    with pytest.raises(ParityError, match=r"differs from the trainer by .* first in row \d+"):
+        parity(other.onnx, samples.vectors, model.trained.scores)
+
+
+def test_a_score_that_is_no_number_is_a_parity_error() -> None:
+    model = synthetic_model()
+    scores = model.trained.scores.copy()
+    scores[3] = np.nan
+
+    with pytest.raises(ParityError):
+        parity(model.onnx, model.trained.samples.vectors, scores)
+
+
+def test_export_is_quiet(capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder) -> None:
+    to_onnx(synthetic_model().trained.booster, width=26)
+
+    assert capfd.readouterr() == ("", "")
+    assert [str(w.message) for w in recwarn] == []
