@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
+PYTHON_LIB := python3.11
 BIN := .venv/bin
 
 # No telemetry, from any process started here.
@@ -24,6 +25,7 @@ setup: .venv/installed .venv-triton/installed ## both environments, from the has
 	@echo "Setting up .venv from requirements.lock (a few minutes, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool
 	@touch $@
 
 .venv-triton/installed: triton_models/requirements.lock
