@@ -15,7 +15,7 @@ FEATURE_SERVICE = "flight_delay"
 
 # A request is made this long before the scheduled departure.
 LEAD = timedelta(minutes=60)
-# The values of a decayed mean at 3 h half-life that events of an earlier day could still move: see decay.py.
+# Raw days before a range that are read too: decayed means go back four days (decay.py), an arrival two more.
 WARM_UP = timedelta(days=7)
 # A departure up to this late is on time; a delay counts as late above it.
 LATE_MIN = 15

@@ -1,0 +1,129 @@
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from orchestration.features.compute import compute_views, write_features
+from orchestration.features.training import COLUMNS, FEATURES, read_training, training_rows, write_training
+from orchestration.features.views import LEAD, VIEWS
+from orchestration.ingestion.ingest import ingest_flights, ingest_weather
+from orchestration.ingestion.partitions import MissingPartitionError, partition_path
+from tests.orchestration.features.reference import START, random_flights, random_weather, reference
+
+DAYS = 3
+SEEDS = st.integers(0, 10_000)
+
+
+def rows_of(flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
+    start = START.date()
+    return training_rows(flights, compute_views(flights, weather, start, start + timedelta(days=DAYS)))
+
+
+@settings(max_examples=6, deadline=None)
+@given(SEEDS)
+def test_every_feature_equals_the_brute_force_reference(seed: int) -> None:
+    flights, weather = random_flights(seed), random_weather(seed)
+    events, reports = flights.to_dicts(), weather.to_dicts()
+    rows = rows_of(flights, weather)
+    expected = [reference(flight, events, reports) for flight in flights.sort("sched_dep", "request_id").to_dicts()]
+    names = list(expected[0])
+    assert names == [name for name in FEATURES if not name.startswith("s_")]
+    assert_frame_equal(
+        rows.select(names), pl.DataFrame(expected, schema=dict.fromkeys(names, pl.Float32)), rel_tol=1e-5, abs_tol=1e-5
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, st.integers(20, 249))
+def test_no_event_after_the_prediction_can_change_a_row(seed: int, i: int) -> None:
+    flights, weather = random_flights(seed), random_weather(seed)
+    t = flights["sched_dep"][i] - LEAD
+    never = pl.lit(None)
+    later = flights.with_columns(
+        dep=pl.when(pl.col("dep") <= t).then("dep").otherwise(never),
+        dep_delay=pl.when(pl.col("dep") <= t).then("dep_delay").otherwise(never),
+        arr=pl.when(pl.col("arr") <= t).then("arr").otherwise(pl.lit(t + timedelta(minutes=1))),
+        arr_delay=pl.when(pl.col("arr") <= t).then("arr_delay").otherwise(999),
+    )
+    calm = weather.with_columns(
+        pl.when(pl.col("time_hour") + LEAD <= t).then(name).otherwise(-99.0).alias(name)
+        for name in ("precip", "pressure", "visib", "wind_speed")
+    )
+    request = flights["request_id"][i]
+    before, after = (
+        rows_of(f, w).filter(request_id=request).select(FEATURES) for f, w in ((flights, weather), (later, calm))
+    )
+    assert_frame_equal(before, after, check_exact=True)
+
+
+def test_an_event_at_the_prediction_counts() -> None:
+    flights = random_flights(1).head(2)
+    sched = START + timedelta(hours=12)
+    utc = pl.Datetime("us", "UTC")
+    flights = flights.with_columns(
+        sched_dep=pl.Series([sched - LEAD, sched], dtype=utc),
+        dep=pl.Series([sched - LEAD, None], dtype=utc),
+        dep_delay=pl.Series([0, None], dtype=pl.Int32),
+        cancelled=pl.Series([False, True]),
+        tailnum=pl.lit("N1"),
+    )
+    second = rows_of(flights, random_weather(1)).row(1, named=True)
+    assert second["r_tail_last_dep_delay"] == 0
+    assert second["r_tail_min_since_dep"] == 0
+
+
+def test_labels_say_what_was_known_and_when() -> None:
+    flights = random_flights(3)
+    rows = rows_of(flights, random_weather(3)).join(flights, on="request_id", suffix="_flight")
+    late = pl.col("dep").is_null() | (pl.col("dep") > pl.col("sched_dep") + pl.duration(minutes=15))
+    assert (rows.select(late == (pl.col("label") == 1)).to_series()).all()
+    known_in = (rows["label_known_at"] - rows["event_timestamp"]).dt.total_minutes()
+    assert known_in.max() == 75
+    on_time = rows.filter(label=0)
+    assert (on_time["label_known_at"] == on_time["dep"]).all()
+
+
+def test_no_flight_is_lost_or_doubled() -> None:
+    flights = random_flights(5)
+    rows = rows_of(flights, random_weather(5))
+    assert rows["request_id"].sort().to_list() == flights["request_id"].sort().to_list()
+    assert tuple(rows.columns) == COLUMNS
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lake")
+    ingest_flights(folder / "raw" / "flights", date(2013, 2, 1), date(2013, 2, 13))
+    ingest_weather(folder / "raw" / "weather", date(2013, 2, 1), date(2013, 2, 13))
+    return folder
+
+
+def test_a_partition_does_not_depend_on_the_range(lake: Path, tmp_path: Path) -> None:
+    wide, narrow = tmp_path / "wide", tmp_path / "narrow"
+    write_features(lake / "raw", wide, date(2013, 2, 1), date(2013, 2, 13))
+    day = date(2013, 2, 10)  # the day after a blizzard, and nine days after the first
+    write_features(lake / "raw", narrow, day, day + timedelta(days=1))
+    for view in VIEWS:
+        files = [pl.read_parquet(partition_path(folder / view.name, day)) for folder in (wide, narrow)]
+        assert files[0].height > 0
+        assert tuple(files[0].columns) == view.columns
+        assert_frame_equal(*files, check_exact=True)
+
+
+def test_training_rows_of_the_lake(lake: Path, tmp_path: Path) -> None:
+    start, end = date(2013, 2, 5), date(2013, 2, 8)
+    write_features(lake / "raw", tmp_path / "features", start - timedelta(days=1), end)
+    n = write_training(lake / "raw", tmp_path / "features", tmp_path / "training", start, end)
+    rows = read_training(tmp_path / "training", start, end)
+    assert rows.height == n
+    assert rows["sched_dep"].dt.date().unique().sort().to_list() == [date(2013, 2, d) for d in (5, 6, 7)]
+    assert rows.filter(pl.col("e_org_dep_ewm1h_mean").is_null()).height == 0
+
+
+def test_missing_raw_days_are_named(lake: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingPartitionError, match="2013-02-13"):
+        write_features(lake / "raw", tmp_path, date(2013, 2, 12), date(2013, 2, 14))
