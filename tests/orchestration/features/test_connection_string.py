@@ -1,0 +1,22 @@
+import pytest
+
+from orchestration.features.store import connection_string
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://127.0.0.1:6379/0", "127.0.0.1:6379,db=0"),
+        ("redis://cache", "cache:6379,db=0"),
+        ("redis://:s%40fe@cache:7000/3", "cache:7000,db=3,password=s@fe"),
+        ("rediss://me:pw@cache/1", "cache:6379,db=1,username=me,password=pw,ssl=true"),
+    ],
+)
+def test_feasts_form_of_an_address(url: str, expected: str) -> None:
+    assert connection_string(url) == expected
+
+
+@pytest.mark.parametrize("url", ["http://cache:6379", "cache:6379", "redis://"])
+def test_another_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        connection_string(url)

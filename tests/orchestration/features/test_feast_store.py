@@ -1,0 +1,231 @@
+"""Feast on a real Redis: what it materializes is what we read and write by the exported layout."""
+
+import math
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import redis
+
+from orchestration.features.compute import read_view, write_features
+from orchestration.features.inputs import model_inputs, vectors, vocabularies
+from orchestration.features.layout import view_layouts
+from orchestration.features.online import OnlineRow, OnlineWriter, read_online
+from orchestration.features.store import apply, connection_string, empty_online, materialize, open_store
+from orchestration.features.training import training_rows
+from orchestration.features.views import BY_NAME, FEATURE_SERVICE, LEAD, PROJECT, VIEWS, View
+from orchestration.ingestion.ingest import ingest_flights, ingest_weather
+from orchestration.ingestion.partitions import read_partitions
+from serving_gateway.contracts.model import Input, ModelContract, RequestField
+from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+from tests.servers import BIN, ROOT
+
+pytestmark = pytest.mark.integration
+
+REPO = ROOT / "feature_repo"
+START, END = date(2013, 2, 4), date(2013, 2, 6)
+UNTIL = datetime(2013, 2, 5, 17, 30, tzinfo=UTC)
+Dump = dict[bytes, dict[bytes, bytes]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("feast")
+    raw = folder / "lake" / "raw"
+    ingest_flights(raw / "flights", START, END)
+    ingest_weather(raw / "weather", START, END)
+    write_features(raw, folder / "lake" / "features", START, END)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registered(home: Path) -> None:
+    apply(REPO, home, "redis://127.0.0.1:1/0")  # the registry is a file; Redis is not touched
+
+
+@pytest.fixture
+def store(home: Path, registered: None, redis_url: str) -> Any:
+    return open_store(REPO, home, redis_url)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+def current(home: Path, view: View) -> pl.DataFrame:
+    """The last row of each key that is known and not expired at UNTIL."""
+    rows = read_view(home / "lake" / "features", view.name, START, END)
+    since = UNTIL - timedelta(seconds=view.ttl_s)
+    rows = rows.filter(pl.col("event_timestamp").is_between(since, UNTIL)).sort("event_timestamp")
+    return rows.unique(view.join_keys, keep="last") if view.join_keys else rows.tail(1)
+
+
+def keys_of(rows: pl.DataFrame, layout: ViewLayout) -> list[tuple[str, ...]]:
+    return rows.select(layout.join_keys).rows() if layout.join_keys else [()] * rows.height
+
+
+def dump(client: "redis.Redis") -> Dump:
+    return {key: client.hgetall(key) for key in client.scan_iter()}  # type: ignore[misc]
+
+
+def test_definitions_agree_with_the_table_of_views(store: Any) -> None:
+    layouts = {layout.name: layout for layout in view_layouts(store)}
+    assert set(layouts) == {view.name for view in VIEWS}
+    for view in VIEWS:
+        layout = layouts[view.name]
+        assert layout.join_keys == tuple(sorted(view.join_keys))
+        assert layout.ttl_s == view.ttl_s
+        ours = {name: "float" if dtype == "float32" else dtype for name, dtype in view.features}
+        assert {f.name: f.dtype for f in layout.features} == ours
+    assert store.project == PROJECT
+
+
+def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: Any) -> None:
+    layouts = view_layouts(store)
+    assert [layout.name for layout in layouts] == sorted(layout.name for layout in layouts)
+    contract = ModelContract(
+        model="flight_delay",
+        version="1",
+        inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
+        views=layouts,
+        feature_service=FEATURE_SERVICE,
+        project=PROJECT,
+        decision_threshold=0.5,
+        training_start="2013-01-01",
+        training_end="2013-04-01",
+        mlflow_run_id="0",
+        artifact_digest="0",
+    )
+    assert ModelContract.from_json(contract.to_json()) == contract
+    stored = {(layout.name, feature.name) for layout in layouts for feature in layout.features}
+    needed = {(i.source.view, i.source.feature) for i in contract.inputs if not isinstance(i.source, RequestField)}
+    assert needed == stored
+
+
+def test_materialized_values_read_back_by_the_layout(home: Path, store: Any, client: "redis.Redis") -> None:
+    materialize(store, UNTIL)
+    for layout in view_layouts(store):
+        view = BY_NAME[layout.name]
+        rows = current(home, view)
+        assert rows.height > 0
+        expected = [
+            OnlineRow(row["event_timestamp"].timestamp(), {f.name: row[f.name] for f in layout.features})
+            for row in rows.iter_rows(named=True)
+        ]
+        assert read_online(client, PROJECT, layout, keys_of(rows, layout)) == expected
+
+
+def test_feast_reads_what_we_read(store: Any, client: "redis.Redis", home: Path) -> None:
+    materialize(store, UNTIL)
+    flights = read_partitions(home / "lake" / "raw" / "flights", START, END).sample(20, seed=4)
+    entities = flights.select("origin", "carrier", "dest", "tailnum").to_dicts()
+    entities.append({"origin": "XXX", "carrier": "YY", "dest": "ZZZ", "tailnum": "N0"})
+    service = store.get_feature_service(FEATURE_SERVICE)
+    answer = store.get_online_features(features=service, entity_rows=entities).to_dict()
+    for layout in view_layouts(store):
+        keys = [tuple(entity[key] for key in layout.join_keys) for entity in entities]
+        ours = read_online(client, PROJECT, layout, keys)
+        assert (ours[-1] is None) == bool(layout.join_keys)
+        for feature in layout.features:
+            assert answer[feature.name] == [row and row.values[feature.name] for row in ours]
+
+
+def test_our_writer_writes_feasts_bytes(home: Path, store: Any, client: "redis.Redis") -> None:
+    from feast.infra.online_stores.helpers import _mmh3
+
+    materialize(store, UNTIL)
+    feasts = dump(client)
+    del feasts[entity_key(PROJECT, (), ())][_mmh3("nyc_departures:__dummy_id")]
+    assert empty_online(client) == len(feasts)
+    writer = OnlineWriter(client, PROJECT, view_layouts(store))
+    rows = {view.name: current(home, view) for view in VIEWS}
+    # nulls are written too, as Feast does
+    assert any(frame.select(pl.any_horizontal(pl.all().is_null().any())).item() for frame in rows.values())
+    assert writer.write(rows) == sum(frame.height for frame in rows.values())
+    assert dump(client) == feasts
+
+
+def test_the_last_row_of_a_key_wins_whatever_the_order(store: Any, client: "redis.Redis") -> None:
+    layout = next(layout for layout in view_layouts(store) if layout.name == "tail_arrivals")
+    times = [UNTIL, UNTIL - timedelta(hours=1)]
+    frame = pl.DataFrame(
+        {"event_timestamp": times, "tailnum": ["N1", "N1"], "r_tail_last_arr_delay": [1.0, 2.0], "last_arr_at": [1, 2]}
+    )
+    assert OnlineWriter(client, PROJECT, [layout]).write({"tail_arrivals": frame}) == 1
+    assert read_online(client, PROJECT, layout, [("N1",), ("N2",)]) == [
+        OnlineRow(UNTIL.timestamp(), {"last_arr_at": 1, "r_tail_last_arr_delay": 1.0}),
+        None,
+    ]
+
+
+def test_emptying_spares_everything_else(store: Any, client: "redis.Redis") -> None:
+    client.set("{drift}:clock", 1)
+    client.set("somebody:drift", 1)
+    client.set(entity_key("another", ("origin",), ("JFK",)), 1)
+    client.set(entity_key(PROJECT, ("origin",), ("JFK",)), 1)
+    client.set(entity_key(PROJECT, (), ()), 1)
+    assert empty_online(client) == 2
+    assert client.dbsize() == 3
+
+
+def test_served_vectors_equal_training_vectors(home: Path, store: Any, client: "redis.Redis") -> None:
+    """Replay: apply what is known by each request's time, read by the layout, compare with the training row."""
+    lake = home / "lake"
+    views = {view.name: read_view(lake / "features", view.name, START, END) for view in VIEWS}
+    flights = read_partitions(lake / "raw" / "flights", START + timedelta(days=1), END)
+    rows = training_rows(flights, views).gather_every(17)
+    layouts = {layout.name: layout for layout in view_layouts(store)}
+    inputs = model_inputs(vocabularies(rows))
+    expected = vectors(rows, inputs)
+    writer, since = OnlineWriter(client, PROJECT, layouts.values()), datetime(2013, 1, 1, tzinfo=UTC)
+    for i, row in enumerate(rows.iter_rows(named=True)):
+        t = row["sched_dep"] - LEAD
+        new = pl.col("event_timestamp").is_between(since, t, closed="right")
+        writer.write({name: frame.filter(new) for name, frame in views.items()})
+        served = [served_value(client, layouts, row, j) for j in inputs]
+        assert served == pytest.approx(expected[i].tolist(), rel=1e-6, nan_ok=True)
+        since = t
+
+
+def served_value(client: "redis.Redis", layouts: dict[str, ViewLayout], row: dict[str, Any], i: Input) -> float:
+    if isinstance(i.source, RequestField):
+        value = row[i.source.field]
+        return float(i.vocabulary.index(value) if i.vocabulary else value)
+    layout = layouts[i.source.view]
+    found = read_online(client, PROJECT, layout, [tuple(row[key] for key in layout.join_keys)])[0]
+    t = row["event_timestamp"].timestamp()
+    if found is None or t - found.event_time_s > layout.ttl_s:
+        return math.nan
+    value = found.values[i.source.feature]
+    if value is None:
+        return math.nan
+    return (t - float(value)) / 60 if i.name.startswith("r_tail_min_since") else float(value)
+
+
+def test_feast_applies_and_materializes_from_the_shell(home: Path, tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "lake").symlink_to(home / "lake")
+    environment = os.environ | {
+        "PLATFORM_HOME": str(tmp_path),
+        "REDIS_CONNECTION": connection_string(redis_url),
+        "DO_NOT_TRACK": "true",
+    }
+    window = [(UNTIL - timedelta(hours=2)).isoformat()[:19], UNTIL.isoformat()[:19]]
+    for command in (["apply"], ["materialize", *window]):
+        done = subprocess.run(
+            [BIN / "feast", "--chdir", REPO, *command], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    store = open_store(REPO, tmp_path, redis_url)
+    layout = next(layout for layout in view_layouts(store) if layout.name == "nyc_departures")
+    with redis.Redis.from_url(redis_url) as client:
+        row = read_online(client, PROJECT, layout, [()])[0]
+    assert row is not None
+    assert row.event_time_s == UNTIL.timestamp()
+    assert not list(REPO.glob("*.db"))
