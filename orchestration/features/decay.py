@@ -8,8 +8,8 @@ float32 that is stored. So a partition follows from the same events whichever ra
 seven raw days of warm-up hold them all: the latest arrival on record came 33 h after the flight's schedule.
 """
 
+import math
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import accumulate
 
 import numpy as np
@@ -26,7 +26,7 @@ def decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: flo
     """One row a key and instant with events, all simultaneous events of the key included.
 
     Args:
-        events: `event_timestamp`, `delay` (minutes), `request_id` and the keys.
+        events: `event_timestamp`, `delay` (minutes) and the keys, in one order (see events.py): sums follow it.
         keys: the key's columns.
         half_life_h: half-life in hours.
         prefix: the features are `<prefix>_mean` (minutes, delays clipped to [-15, 180]) and `<prefix>_late`
@@ -35,8 +35,8 @@ def decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: flo
     Returns:
         event_timestamp, keys, the two features; sorted by event_timestamp and keys.
     """
-    ordered = _with_history(events).sort(*keys, "partition", "event_timestamp", "request_id")
-    decay = _decay_since_previous(ordered, [*keys, "partition"], half_life_h)
+    ordered = _with_history(events, keys)
+    decay = _decay_since_previous(ordered, half_life_h)
     delay = ordered["delay"].to_numpy()
     weight = _decayed_sum(decay, np.ones_like(delay))
     mean = _decayed_sum(decay, np.clip(delay, *CLIP_MIN)) / weight
@@ -54,19 +54,30 @@ def decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: flo
     )
 
 
-def _with_history(events: pl.DataFrame) -> pl.DataFrame:
-    """Every event once for its own feature partition (`of_partition`), once for each later one whose sums it enters."""
-    day = (pl.col("event_timestamp") + LEAD).dt.date()
-    return pl.concat(
-        events.with_columns(partition=day + timedelta(days=ahead), of_partition=pl.lit(ahead == 0))
-        for ahead in range(HISTORY_DAYS + 1)
-    )
+def _with_history(events: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Every event once for its own feature partition (`of_partition`), once for each later one whose sums it enters.
+
+    Sorted by key and partition (together the column `series`, an integer: it sorts ten times faster than strings), and
+    within these by time: older days come first below, and the sort is stable.
+    """
+    index = events.select(keys).unique().with_row_index("key")
+    day = (pl.col("event_timestamp") + LEAD).dt.epoch("d").cast(pl.Int64)
+    indexed = events.join(index, on=keys, maintain_order="left")
+    blocks = [
+        indexed.with_columns(
+            series=pl.col("key").cast(pl.Int64) * 1_000_000 + day + ahead, of_partition=pl.lit(ahead == 0)
+        )
+        for ahead in range(HISTORY_DAYS, -1, -1)
+    ]
+    return pl.concat(blocks).sort("series", maintain_order=True)
 
 
-def _decay_since_previous(ordered: pl.DataFrame, keys: Sequence[str], half_life_h: float) -> NDArray[np.float64]:
-    """2^-(gap / half-life) to the previous event of the same key; 0 at a key's first event."""
-    gap_h = pl.col("event_timestamp").diff().over(list(keys)).dt.total_seconds() / 3600.0
-    return ordered.select((-gap_h / half_life_h * np.log(2.0)).exp().fill_null(0.0))["event_timestamp"].to_numpy()
+def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> NDArray[np.float64]:
+    """2^-(gap / half-life) to the previous event of the same series; 0 at the first event of a series."""
+    gap_h = pl.col("event_timestamp").diff().dt.total_seconds() / 3600.0
+    same = pl.col("series") == pl.col("series").shift(1)
+    decay = pl.when(same).then((gap_h * (-math.log(2.0) / half_life_h)).exp()).otherwise(0.0)
+    return ordered.select(decay=decay)["decay"].to_numpy()
 
 
 def _decayed_sum(decay: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
