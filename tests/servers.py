@@ -76,12 +76,15 @@ def redis_server(folder: Path, *arguments: str, port: int | None = None) -> Iter
 
 
 @contextmanager
-def triton_server(home: Path) -> Iterator[TritonServer]:
-    """Triton as the platform launches it, with `home` as PLATFORM_HOME and its manifest's models loaded."""
+def triton_server(home: Path, *, until: str = "ready") -> Iterator[TritonServer]:
+    """Triton as the platform launches it, with `home` as PLATFORM_HOME and its manifest's models loaded.
+
+    `until` is what to wait for: "ready", or "live" where a published model is meant to fail.
+    """
     http, grpc, metrics = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "triton_models.launch", "--home", home]
     command += ["--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics]
-    health = f"http://127.0.0.1:{http}/v2/health/ready"
+    health = f"http://127.0.0.1:{http}/v2/health/{until}"
     with running("triton", command, home, lambda: _answers_200(health), timeout_s=60) as process:
         yield TritonServer(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", f"127.0.0.1:{metrics}", process)
 

@@ -75,6 +75,9 @@ def train(
 ) -> Trained:
     """Fit P(label = 1) on the rows of [start, end); `parameters` override `PARAMETERS`.
 
+    Categories enter as plain ordinal codes: with 16 carriers and 3 origins, LightGBM's categorical splits scored the
+    same (AUC of April .8015 against .8020) and made a larger ONNX graph.
+
     The same rows and parameters give the same booster, bit for bit. Raises TrainingDataError as `window` does.
     """
     import lightgbm as lgb

@@ -6,7 +6,9 @@ started the run.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from orchestration.training.contract import MODEL, triton_name
@@ -17,8 +19,8 @@ from serving_gateway.contracts import ModelContract
 Alias = Literal["champion", "challenger"]
 
 ARTIFACT = "model"
-# Named here because MLflow would otherwise load the model in a fresh process to find out, which takes a minute.
-_REQUIREMENTS = ["onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6"]
+# Named here because MLflow would otherwise load the model in a fresh process to find out.
+_REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
 
 
 class RegistryError(Exception):
@@ -56,7 +58,8 @@ def register(
         name=ARTIFACT,
         registered_model_name=MODEL,
         signature=_signature(onnx),
-        pip_requirements=_REQUIREMENTS,
+        pip_requirements=[f"{package}=={metadata.version(package)}" for package in _REQUIREMENTS],
+        onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
     )
     version = str(logged.registered_model_version)
@@ -81,11 +84,12 @@ def fetch(mlflow: Any, version: str) -> Registered:
     try:
         found = mlflow.MlflowClient().get_model_version(MODEL, version)
         text = mlflow.artifacts.load_text(f"runs:/{found.run_id}/{_contract_path(version)}")
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
+        with TemporaryDirectory() as scratch:
+            folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=scratch)
+            onnx = (Path(folder) / "model.onnx").read_bytes()
     except MlflowException as error:
         raise RegistryError(f"MLflow has no intact {MODEL} version {version}: {error.message}") from error
     contract = ModelContract.from_json(text.encode())
-    onnx = (folder / "model.onnx").read_bytes()
     if digest(onnx) != contract.artifact_digest:
         raise RegistryError(f"the artifact of {MODEL} version {version} is not the one its contract names: train again")
     return Registered(contract, onnx)

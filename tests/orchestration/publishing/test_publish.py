@@ -1,8 +1,10 @@
 """Publishing against a real Triton."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import numpy as np
@@ -151,6 +153,31 @@ def test_a_published_model_survives_a_failed_check(
 
 
 @pytest.mark.integration
+def test_publishing_and_unpublishing_another_version_costs_the_served_one_no_request(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    golden = golden_of(published)
+    contract = msgspec.structs.replace(published.contract, version="2")
+    done = Event()
+
+    def keep_asking() -> int:
+        asked = 0
+        while not done.is_set():
+            np.testing.assert_allclose(infer(triton.http, NAME, golden.vectors)[:, 0], golden.scores, atol=1e-5)
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(2) as pool:
+        callers = [pool.submit(keep_asking) for _ in range(2)]
+        try:
+            name = publish(contract, published.onnx, golden, repository=repository, grpc=triton.grpc)
+            unpublish(name, repository=repository, grpc=triton.grpc)
+        finally:
+            done.set()
+        assert all(caller.result() > 0 for caller in callers)
+
+
+@pytest.mark.integration
 def test_unpublish_leaves_nothing_and_is_repeatable(triton: TritonServer, repository: Repository) -> None:
     model = synthetic_model()
     publish(model.contract, model.onnx, golden_of(model), repository=repository, grpc=triton.grpc)
@@ -172,6 +199,33 @@ def test_a_restarted_server_serves_what_the_manifest_names(tmp_path: Path) -> No
     with triton_server(tmp_path) as server:
         assert loaded(server.http) == [NAME]
         np.testing.assert_allclose(infer(server.http, NAME, golden.vectors)[:, 0], golden.scores, atol=1e-5)
+
+
+@pytest.mark.integration
+def test_a_restart_with_one_unloadable_model_serves_the_others_and_does_not_call_itself_ready(tmp_path: Path) -> None:
+    model, repository = synthetic_model(), Repository.of(Settings(home=tmp_path))
+    with repository.locked():
+        repository.install(NAME, model.contract, model.onnx)
+        repository.install("flight_delay_v2", broken(model, b"", "2"), b"")
+        repository.set_published([NAME, "flight_delay_v2", "flight_delay_v3"])
+
+    with triton_server(tmp_path, until="live") as server:
+        assert loaded(server.http) == [NAME]
+        assert not server_ready(server.http)
+
+
+@pytest.mark.integration
+def test_a_refused_version_gets_in_with_the_right_artifact(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    with pytest.raises(PublishError):
+        publish(broken(published, b"x", "2"), b"x", golden_of(published), repository=repository, grpc=triton.grpc)
+    contract = msgspec.structs.replace(published.contract, version="2")
+
+    name = publish(contract, published.onnx, golden_of(published), repository=repository, grpc=triton.grpc)
+
+    assert loaded(triton.http) == repository.published() == [NAME, name]
+    unpublish(name, repository=repository, grpc=triton.grpc)
 
 
 def test_without_a_server_nothing_is_left_and_the_error_says_where_it_looked(tmp_path: Path) -> None:
