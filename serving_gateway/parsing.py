@@ -166,6 +166,7 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         message, path = _WHERE.match(str(error)).groups()  # type: ignore[union-attr]  # the pattern matches any text
+        message = message.replace("`float` that's a multiple of 1.0", "a whole number")
         field = _FIELD.search(message)
         where = path or "$"
         raise ApiError(400, message, path=f"{where}.{field[1]}" if field else where) from None

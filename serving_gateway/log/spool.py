@@ -42,7 +42,7 @@ class Spool:
             raise SpoolInUseError(f"another gateway with the id {gateway!r} is running: set GATEWAY_ID")
         self._lock = lock
         self._gateway = gateway
-        self._life = f"{time.time_ns() // 1_000_000:012x}"  # no two lives share a segment name, so no landed offset
+        self._life = f"{time.time_ns():016x}"  # no two lives share a segment name, so no landed offset
         self._number = 0
         self._max_bytes = max_bytes
         self._on_append = on_append

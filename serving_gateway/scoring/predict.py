@@ -40,8 +40,8 @@ class Predict:
 
     async def __call__(self, request: Request) -> Response:
         """Answer all rows or none. The rows are in the log before the answer leaves."""
-        started = asyncio.get_running_loop().time()
-        deadline = started + self._deadline_s
+        started = time.perf_counter()
+        deadline = asyncio.get_running_loop().time() + self._deadline_s
         served = self._follower.served
         if served is None:
             raise unavailable(f"nothing is served: {self._follower.problem}")

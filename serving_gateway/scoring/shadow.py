@@ -1,6 +1,7 @@
 """The shadow scores answered rows in the background: bounded, drop-first, batched. It never touches an answer."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -71,15 +72,15 @@ class Shadow:
         return batch
 
     async def _score(self, batch: list[_Waiting]) -> None:
-        loop = asyncio.get_running_loop()
-        arm, started = batch[0].arm, loop.time()
+        arm, started = batch[0].arm, time.perf_counter()
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         outcome: Outcome = "ok"
         scores: list[float | None]
         try:
-            scores = list(await arm.score([row.packed for row in batch], started + self._timeout_s))
+            scores = list(await arm.score([row.packed for row in batch], deadline))
         except ScoreError as error:
             outcome, scores = error.outcome, [None] * len(batch)
-        latency_s = loop.time() - started
+        latency_s = time.perf_counter() - started
         self._metrics.scored("shadow", outcome, len(batch), latency_s)
         records = [
             PairedRecord(

@@ -1,0 +1,100 @@
+"""The store against a real Redis."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+import redis
+
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control import keys
+from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, StaleGenerationError
+from serving_gateway.control.transitions import rolled_back
+from tests.serving_gateway.support import CONTRACT, NOW, state_of, version
+
+pytestmark = pytest.mark.integration
+FIRST = state_of(CONTRACT)
+SECOND = state_of(CONTRACT, version(2), weight_bp=100, generation=2)
+
+
+@pytest.fixture
+def store(redis_url: str) -> RolloutStore:
+    return RolloutStore.connect(redis_url)
+
+
+def test_a_change_is_written_audited_and_pushed_at_once(store: RolloutStore, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client, client.pubsub() as subscription:
+        subscription.subscribe(keys.CHANGED)
+        subscription.get_message(timeout=2)
+        store.write(FIRST, None)
+        store.write(SECOND, FIRST)
+        pushed = [subscription.get_message(timeout=2) for _ in range(2)]
+    assert store.read() == SECOND
+    assert store.history() == [SECOND, FIRST]
+    assert [msgspec.json.decode(m["data"], type=RolloutState) for m in pushed if m] == [FIRST, SECOND]
+
+
+def test_a_stale_writer_is_told_what_stands_and_changes_nothing(store: RolloutStore) -> None:
+    store.write(FIRST, None)
+    store.write(SECOND, FIRST)
+    for expected in (None, FIRST):
+        with pytest.raises(StaleGenerationError) as caught:
+            store.write(FIRST, expected)
+        assert caught.value.current == SECOND
+    assert store.history() == [SECOND, FIRST]
+
+
+def test_a_write_that_expects_a_lost_state_is_stale(store: RolloutStore) -> None:
+    with pytest.raises(StaleGenerationError, match="no state yet"):
+        store.write(SECOND, FIRST)
+
+
+def test_concurrent_changes_all_take_effect_one_after_another(store: RolloutStore, redis_url: str) -> None:
+    store.write(FIRST, None)
+
+    def change(number: int) -> None:
+        own = RolloutStore.connect(redis_url)
+        own.change(lambda s: rolled_back(s, actor=f"t{number}", reason="", now=NOW))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(16)))
+    history = store.history()
+    assert [s.generation for s in history] == list(range(17, 0, -1))
+    assert {s.actor for s in history[:-1]} == {f"t{n}" for n in range(16)}
+
+
+def test_change_needs_a_state_and_may_decline(store: RolloutStore) -> None:
+    with pytest.raises(NoRolloutError):
+        store.change(lambda _: None)
+    store.write(FIRST, None)
+    assert store.change(lambda _: None) == FIRST
+    assert store.history() == [FIRST]
+
+
+def test_contracts_are_stored_under_their_digest(store: RolloutStore) -> None:
+    assert store.contract(CONTRACT.digest) is None
+    assert store.put_contract(CONTRACT) == CONTRACT.digest
+    assert store.contract(CONTRACT.digest) == CONTRACT
+
+
+def test_waiting_sees_lagging_live_gateways_and_ignores_dead_ones(store: RolloutStore, redis_url: str) -> None:
+    now = time.time()
+    acks = [
+        Acknowledgement("live", 1, 2, 100, now),
+        Acknowledgement("lagging", 1, 1, 0, now),
+        Acknowledgement("dead", 1, 1, 0, now - 60),
+    ]
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(keys.ACKS, mapping={a.gateway: msgspec.json.encode(a) for a in acks})
+        with pytest.raises(TimeoutError, match=r"older generation: lagging$"):
+            store.wait_until_served(SECOND, timeout_s=0.05)
+        client.hset(keys.ACKS, "lagging", msgspec.json.encode(Acknowledgement("lagging", 2, 1, 0, now)))
+    assert [a.gateway for a in store.wait_until_served(SECOND, timeout_s=1)] == ["lagging", "live"]
+
+
+def test_the_clock_is_in_utc_microseconds(store: RolloutStore, redis_url: str) -> None:
+    store.advance_clock(datetime(2013, 5, 1, tzinfo=UTC))
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.get(keys.CLOCK) == b"1367366400000000"

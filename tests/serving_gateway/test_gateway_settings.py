@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from serving_gateway.settings import Settings, SettingsError
+
+
+def test_defaults_are_loopback_and_ports_of_the_embedded_profile() -> None:
+    s = Settings.load({})
+    assert (s.host, s.port, s.triton_http, s.redis_url) == (
+        "127.0.0.1", 8000, "127.0.0.1:8100", "redis://127.0.0.1:6379/0",
+    )  # fmt: skip
+    assert s.home == Path(__file__).parents[2] / ".local"
+    assert s.gateway_id.endswith("-8000")
+    assert (s.replay, s.reflex) == (False, "on")
+
+
+def test_a_port_alone_moves_an_address_and_an_address_wins_over_a_port() -> None:
+    assert Settings.load({"REDIS_PORT": "7", "TRITON_HTTP_PORT": "9"}).redis_url == "redis://127.0.0.1:7/0"
+    assert Settings.load({"TRITON_HTTP_PORT": "9"}).triton_http == "127.0.0.1:9"
+    assert Settings.load({"TRITON_HTTP_PORT": "9", "TRITON_HTTP": "t:1"}).triton_http == "t:1"
+
+
+def test_an_empty_variable_is_unset() -> None:
+    assert Settings.load({"GATEWAY_PORT": "", "GATEWAY_ID": ""}) == Settings.load({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GATEWAY_PORT", "0"),
+        ("GATEWAY_PORT", "65536"),
+        ("GATEWAY_PORT", "-1"),
+        ("GATEWAY_PORT", "²"),
+        ("GATEWAY_PORT", "8000 "),
+        ("REDIS_URL", "localhost"),
+        ("TRITON_HTTP", "localhost"),
+        ("TRITON_HTTP", ":8100"),
+        ("TRITON_HTTP", "h:x"),
+        ("GATEWAY_ID", "a/b"),
+        ("GATEWAY_ID", ".."),
+        ("EVENT_CLOCK", "Replay"),
+        ("REFLEX", "yes"),
+        ("GATEWAY_DEADLINE_MS", "1e3"),
+        ("GATEWAY_SHADOW_QUEUE_ROWS", "0"),
+        ("GATEWAY_SPOOL_MAX_BYTES", "1GB"),
+        ("GATEWAY_MAX_BODY_BYTES", "8 MiB"),
+    ],
+)
+def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable} must be .*, got "):
+        Settings.load({variable: value})
+
+
+def test_every_setting_is_documented_once() -> None:
+    table = Settings.table()
+    assert len({variable for variable, _, _ in table}) == len(table)
+    assert all(meaning for _, _, meaning in table)

@@ -1,0 +1,72 @@
+"""python -m serving_gateway.rollback against a real Redis and a real gateway."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving_gateway.control.store import RolloutStore
+from tests.servers import ROOT, free_port
+from tests.serving_gateway.support import CONTRACT, gateway_process, publish_state, state_of, version, wait_for
+
+pytestmark = pytest.mark.integration
+CANARY = state_of(CONTRACT, version(2), shadow=version(2), weight_bp=2500, shadow_fraction=1.0)
+
+
+def rollback(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["env", f"REDIS_URL={url}", sys.executable, "-m", "serving_gateway.rollback", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_without_confirm_it_says_what_it_would_do_and_changes_nothing(redis_url: str) -> None:
+    store = publish_state(redis_url, CANARY, CONTRACT, version(2))
+    done = rollback(redis_url)
+    assert done.returncode == 0
+    assert "weight 25 % -> 0" in done.stdout
+    assert "generation 1 -> 2" in done.stdout
+    assert "live gateways none" in done.stdout
+    assert store.read() == CANARY
+
+
+def test_with_confirm_it_waits_for_the_gateways_and_says_how_long(redis_url: str, tmp_path: Path) -> None:
+    store = publish_state(redis_url, CANARY, CONTRACT, version(2))
+    with gateway_process(tmp_path, redis_url, GATEWAY_ID="g1") as gateway:
+        wait_for(lambda: gateway.health()["canary_weight_bp"] == 2500 and bool(store.acknowledgements()))
+        assert "live gateways g1 (generation 1)" in rollback(redis_url).stdout
+        done = rollback(redis_url, "--confirm", "--reason", "it looks wrong")
+        assert done.returncode == 0, done.stderr
+        assert "Served by g1 (generation 2) after 0." in done.stdout
+        assert gateway.health()["canary_weight_bp"] == 0
+    state = store.read()
+    assert state is not None
+    assert (state.phase, state.canary_weight_bp, state.reason) == ("rolled_back", 0, "it looks wrong")
+    assert state.actor.startswith("cli:")
+    assert store.acknowledgements() == []  # a gateway that stops takes its acknowledgement back
+
+
+def test_no_live_gateway_is_said_and_fails(redis_url: str) -> None:
+    store = publish_state(redis_url, CANARY, CONTRACT, version(2))
+    done = rollback(redis_url, "--confirm")
+    assert done.returncode == 1
+    assert "no gateway is alive" in done.stderr
+    assert store.read().phase == "rolled_back"  # type: ignore[union-attr]
+
+
+def test_nothing_to_roll_back(redis_url: str) -> None:
+    for arguments in ((), ("--confirm",)):
+        done = rollback(redis_url, *arguments)
+        assert (done.returncode, done.stdout) == (0, "Nothing to roll back: no model is served yet.\n")
+    publish_state(redis_url, state_of(CONTRACT), CONTRACT)
+    for arguments in ((), ("--confirm",)):
+        done = rollback(redis_url, *arguments)
+        assert done.returncode == 0
+        assert "delay_v1 answers everything" in done.stdout
+    assert len(RolloutStore.connect(redis_url).history()) == 1
+
+
+def test_redis_away_is_one_clear_line() -> None:
+    done = rollback(f"redis://127.0.0.1:{free_port()}/0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("rollback: Redis at redis://127.0.0.1:")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,66 @@
+import json
+import struct
+
+import pytest
+
+from serving_gateway.triton.errors import ScoreError
+from serving_gateway.triton.messages import InferMessages, Reply
+
+MESSAGES = InferMessages(host="t:1", model="m_v1", input_tensor="features", output_tensor="score", width=3)
+ROWS = [struct.pack("<3f", 1, 2, 3), struct.pack("<3f", 4, 5, 6)]
+
+
+def reply(*scores: float, status: int = 200, **changes: object) -> Reply:
+    output = {"name": "score", "datatype": "FP32", "shape": [len(scores), 1]} | changes
+    document = json.dumps({"model_name": "m_v1", "outputs": [output]}).encode()
+    body = document + struct.pack(f"<{len(scores)}f", *scores)
+    return Reply(status, {"inference-header-content-length": str(len(document))}, body)
+
+
+def test_a_request_is_one_batch_with_lengths_that_add_up() -> None:
+    head, _, body = MESSAGES.request(ROWS).partition(b"\r\n\r\n")
+    lines = dict(line.split(": ") for line in head.decode().split("\r\n")[1:])
+    assert head.startswith(b"POST /v2/models/m_v1/infer HTTP/1.1\r\n")
+    assert int(lines["Content-Length"]) == len(body)
+    at = int(lines["Inference-Header-Content-Length"])
+    tensor = json.loads(body[:at])["inputs"][0]
+    assert (tensor["shape"], tensor["datatype"], tensor["parameters"]) == ([2, 3], "FP32", {"binary_data_size": 24})
+    assert struct.unpack("<6f", body[at:]) == (1, 2, 3, 4, 5, 6)
+    assert "Accept-Encoding" not in lines
+
+
+def test_scores_come_back_in_order() -> None:
+    assert MESSAGES.scores(reply(0.0, 0.5, 1.0), 3) == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (reply(0.5, float("nan")), "invalid"),
+        (reply(0.5, float("inf")), "invalid"),
+        (reply(0.5, -0.1), "invalid"),
+        (reply(0.5, 1.1), "invalid"),
+        (reply(0.5), "invalid"),
+        (reply(0.5, 0.5, 0.5), "invalid"),
+        (reply(0.5, 0.5, shape=[1, 2]), "invalid"),
+        (reply(0.5, 0.5, datatype="FP64"), "invalid"),
+        (reply(0.5, 0.5, name="other"), "invalid"),
+        (Reply(200, {}, b"{}"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "2"}, b"{}"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "9999"}, b"nonsense"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "-1"}, b"{}"), "invalid"),
+        (Reply(500, {}, b'{"error":"planted"}'), "error"),
+        (Reply(503, {}, b"<html>"), "error"),
+        (Reply(404, {}, b""), "error"),
+    ],
+)
+def test_anything_else_is_charged(answer: Reply, outcome: str) -> None:
+    with pytest.raises(ScoreError) as caught:
+        MESSAGES.scores(answer, 2)
+    assert caught.value.outcome == outcome
+    assert "m_v1" in str(caught.value)
+
+
+def test_tritons_own_words_are_passed_on() -> None:
+    with pytest.raises(ScoreError, match="500: planted"):
+        MESSAGES.scores(Reply(500, {}, b'{"error":"planted"}'), 1)
