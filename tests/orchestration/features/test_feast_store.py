@@ -14,7 +14,7 @@ import redis
 
 from orchestration.features.compute import read_view, write_features
 from orchestration.features.inputs import model_inputs, vectors, vocabularies
-from orchestration.features.layout import view_layouts
+from orchestration.features.layout import read_layouts, view_layouts, write_layouts
 from orchestration.features.online import OnlineRow, OnlineWriter, read_online
 from orchestration.features.store import apply, connection_string, empty_online, materialize, open_store
 from orchestration.features.training import training_rows
@@ -87,8 +87,10 @@ def test_definitions_agree_with_the_table_of_views(store: Any) -> None:
     assert store.project == PROJECT
 
 
-def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: Any) -> None:
+def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: Any, tmp_path: Path) -> None:
     layouts = view_layouts(store)
+    write_layouts(tmp_path / "feast" / "layouts.json", layouts)
+    assert read_layouts(tmp_path / "feast" / "layouts.json") == layouts
     assert [layout.name for layout in layouts] == sorted(layout.name for layout in layouts)
     contract = ModelContract(
         model="flight_delay",
