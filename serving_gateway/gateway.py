@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from contextlib import suppress
+from typing import get_args
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
@@ -40,7 +42,7 @@ class Gateway:
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings, timeout_s=1.0)
         self._online = _redis(settings, timeout_s=deadline_s)
-        self._triton = TritonClient(settings.triton_http)
+        self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
         metrics = Metrics()
         self._shipper = Shipper(self._control)
         self._spool = Spool(
@@ -127,7 +129,8 @@ class Gateway:
                 await self._follower.leave()
                 await self._shipper.step(self._spool)
         self._spool.close()
-        self._triton.close()
+        for client in self._triton.values():
+            client.close()
         await self._online.aclose()
         await self._control.aclose()
 

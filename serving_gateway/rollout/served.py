@@ -1,5 +1,7 @@
 """What a gateway serves by one rollout state: the arms with their contracts, and why an arm is not used."""
 
+from collections.abc import Mapping
+
 import redis.asyncio
 from msgspec import Struct
 
@@ -43,10 +45,14 @@ class Served(Struct, frozen=True, kw_only=True):
 
 
 class Loader:
-    """Makes what is served out of a state."""
+    """Makes what is served out of a state. Each arm has its own connections: one that hangs starves no other."""
 
     def __init__(
-        self, settings: Settings, contracts: ContractCache, triton: TritonClient, online: "redis.asyncio.Redis"
+        self,
+        settings: Settings,
+        contracts: ContractCache,
+        triton: Mapping[ArmName, TritonClient],
+        online: "redis.asyncio.Redis",
     ) -> None:
         self._settings = settings
         self._contracts = contracts
@@ -69,7 +75,7 @@ class Loader:
         shadow, shadow_missing = await self._other("shadow", state.arms.shadow, contract, refused)
         return Served(
             state=state,
-            baseline=LoadedArm("baseline", arm, contract, self._triton),
+            baseline=LoadedArm("baseline", arm, contract, self._triton["baseline"]),
             canary=canary,
             shadow=shadow,
             parser=parser,
@@ -94,4 +100,4 @@ class Loader:
         if why is not None:
             refused[name] = f"{arm.triton_model}: {why}"
             return None, False
-        return LoadedArm(name, arm, contract, self._triton), False
+        return LoadedArm(name, arm, contract, self._triton[name]), False

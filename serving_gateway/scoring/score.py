@@ -48,9 +48,10 @@ class Scorer:
         try:
             await self._batch(canary, rows, started, now + (deadline - now) * CANARY_SHARE)
         except ScoreError:
+            await self._by_baseline(served, rows, started, deadline, fallback_from="canary")
+            # Charged only now: where the baseline fails too, it is Triton or the world, and no canary's fault.
             self._tripwire.observe(canary.arm.triton_model, failed=True)
             self._metrics.fallbacks.inc(len(rows))
-            await self._by_baseline(served, rows, started, deadline, fallback_from="canary")
         else:
             self._tripwire.observe(canary.arm.triton_model, failed=False)
 

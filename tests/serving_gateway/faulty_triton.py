@@ -15,7 +15,7 @@ class FaultyTriton:
     def __init__(self) -> None:
         self.faults: dict[str, str] = {}
         self.scores: dict[str, float] = {}
-        self.rows: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
         self.address = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,6 +38,7 @@ class FaultyTriton:
         model = parts[3]
         header = json.loads(body[: int(_header(head, "inference-header-content-length") or 0)])
         n, _ = header["inputs"][0]["shape"]
+        self.asked[model] += 1
         fault = self.faults.get(model)
         if fault == "hang":
             await asyncio.sleep(3600)
@@ -47,7 +48,6 @@ class FaultyTriton:
             raise ConnectionResetError
         if fault == "error":
             return _http(500, b'{"error":"planted"}')
-        self.rows[model] += n
         score = float("nan") if fault == "nan" else self.scores.get(model, 0.25)
         shape = [n, 2] if fault == "shape" else [n, 1]
         count = shape[0] * shape[1]

@@ -24,6 +24,8 @@ from serving_gateway.contracts.online_layout import (
     encode_value,
     entity_key,
 )
+from serving_gateway.contracts.prediction import LogRecord, PredictionRecord
+from serving_gateway.contracts.prediction_log import StreamBatch
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
@@ -82,6 +84,9 @@ GIVEN = {
 def version(number: int, **changes: object) -> ModelContract:
     """The contract of another version."""
     return msgspec.structs.replace(CONTRACT, version=str(number), **changes)
+
+
+TWO = version(2)
 
 
 def arm_of(contract: ModelContract) -> Arm:
@@ -144,6 +149,9 @@ def put_all_views(client: "redis.Redis") -> None:
     client.set(keys.CLOCK, EVENT_TIME_US)
 
 
+CANARY = state_of(CONTRACT, TWO, weight_bp=5000)
+
+
 @dataclass(frozen=True)
 class GatewayProcess:
     """A running gateway and a client of it."""
@@ -196,3 +204,25 @@ def _alive(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=1).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def serve(redis_url: str, gateway: GatewayProcess, state: RolloutState) -> None:
+    store = publish_state(redis_url, msgspec.structs.replace(state, generation=2), CONTRACT, TWO)
+    current = store.read()
+    assert current is not None
+    store.wait_until_served(current, timeout_s=5)
+    wait_for(lambda: gateway.health()["generation"] == current.generation)
+
+
+def shipped(redis_url: str) -> list[LogRecord]:
+    with redis.Redis.from_url(redis_url) as client:
+        entries = client.xrange(keys.PREDICTIONS)
+    return [r for _, fields in entries for r in StreamBatch.from_fields(fields).decoded()]  # type: ignore[union-attr]
+
+
+def predictions(redis_url: str) -> list[PredictionRecord]:
+    return [r for r in shipped(redis_url) if isinstance(r, PredictionRecord)]
+
+
+def many(n: int) -> dict[str, object]:
+    return {"instances": [INSTANCE | {"tailnum": f"N{i}"} for i in range(n)]}
