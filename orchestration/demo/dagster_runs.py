@@ -35,7 +35,7 @@ query Events($id: ID!) {
       ... on MessageEvent { message timestamp }
       ... on MaterializationEvent { assetKey { path } metadataEntries { ...Metadata } }
       ... on AssetCheckEvaluationEvent { evaluation { checkName success timestamp metadataEntries { ...Metadata } } }
-      ... on ExecutionStepFailureEvent { error { message } }
+      ... on ExecutionStepFailureEvent { error { message causes { message } } }
     } }
   }
 }
@@ -77,11 +77,12 @@ class Run:
 
     @property
     def failure(self) -> str:
-        """First step failure's message, or the run's status."""
-        messages = [
-            e["error"]["message"] for e in self.events if e["__typename"] == "ExecutionStepFailureEvent" and e["error"]
-        ]
-        return messages[0] if messages else self.status
+        """What the first failed step says, its innermost cause first; else the run's status."""
+        errors = [e["error"] for e in self.events if e["__typename"] == "ExecutionStepFailureEvent" and e["error"]]
+        if not errors:
+            return self.status
+        causes = errors[0]["causes"]
+        return str((causes[-1] if causes else errors[0])["message"]).strip()
 
 
 class DagsterRuns:

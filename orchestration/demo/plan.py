@@ -1,0 +1,15 @@
+"""Which days the demo uses, and why these."""
+
+from datetime import date, timedelta
+
+DAY = timedelta(days=1)
+
+# The champion learns January to March, is judged on April, and serves the first days of May.
+INGEST = (date(2013, 1, 1), date(2013, 5, 3))
+TRAIN = (date(2013, 1, 1), date(2013, 4, 1))
+HOLDOUT = (date(2013, 4, 1), date(2013, 5, 1))
+BASELINE_DAY = date(2013, 5, 1)
+CANARY_DAY = date(2013, 5, 2)
+# The bad challenger has seen nothing but the blizzard of 8 and 9 February: its answers are quick, finite and in range,
+# so that no error and no latency gives it away. Only the outcomes of flights do.
+BLIZZARD = (date(2013, 2, 8), date(2013, 2, 10))

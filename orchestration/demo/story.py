@@ -1,0 +1,184 @@
+"""The steps of the demo, each over the platform's own doors: Dagster's GraphQL, the gateway's HTTP, Redis."""
+
+import time
+from datetime import date
+from typing import Any
+
+import httpx
+import redis
+
+from orchestration.demo import plan
+from orchestration.demo.dagster_runs import DagsterRuns, Run, entries
+from orchestration.demo.narrator import Live, Narrator, StepFailedError
+from orchestration.features.layout import read_layouts
+from orchestration.features.online import OnlineWriter
+from orchestration.features.views import PROJECT
+from orchestration.replay.client import Replay, Tally
+from orchestration.replay.timeline import Minute, timeline
+from orchestration.settings import Settings
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.store import RolloutStore
+
+
+class Story:
+    """What the steps share: addresses, the runs client, the rollout store, the narrator."""
+
+    def __init__(self, settings: Settings, narrator: Narrator) -> None:
+        self.settings = settings
+        self.narrator = narrator
+        self.runs = DagsterRuns(settings.dagster_url)
+        self.redis = redis.Redis.from_url(settings.redis_url)
+        self.store = RolloutStore(self.redis)
+
+    def succeed(
+        self, live: Live, job: str, *, ops: dict[str, Any] | None = None, tags: dict[str, str] | None = None
+    ) -> Run:
+        """Launch `job`, wait, tell its address; raises StepFailedError when it failed."""
+        run = self.finish(live, job, ops=ops, tags=tags)
+        if run.status != "SUCCESS":
+            raise StepFailedError(f"the run failed: {run.failure} ({run.url})")
+        return run
+
+    def finish(
+        self, live: Live, job: str, *, ops: dict[str, Any] | None = None, tags: dict[str, str] | None = None
+    ) -> Run:
+        """Launch `job` and wait for its end, whatever it is."""
+        live(f"Dagster runs {job}")
+        run = self.runs.wait(self.runs.launch(job, ops=ops, tags=tags))
+        self.narrator.tell(f"Dagster run: {run.url}")
+        return run
+
+    def replay(self) -> Replay:
+        """A client in event time over the exported layout."""
+        writer = OnlineWriter(self.redis, PROJECT, read_layouts(self.settings.feature_layout))
+        return Replay(self.settings.gateway_url, self.store, writer)
+
+    def minutes(self, day: date) -> list[Minute]:
+        """The minutes of one day of flights."""
+        lake = self.settings.lake
+        return list(timeline(lake / "features", lake / "training", day, day + plan.DAY))
+
+
+def ingest(story: Story, live: Live) -> None:
+    """Raw flights and weather to features and training rows, one run for the whole range."""
+    first, end = plan.INGEST
+    tags = {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": (end - plan.DAY).isoformat(),
+    }
+    run = story.succeed(live, "ingest_and_compute", tags=tags)
+    check = run.check("flights_valid")
+    if check is None or not check["success"]:
+        raise StepFailedError("the Great Expectations check on raw_flights did not pass")
+    checked = entries(check["metadataEntries"])
+    story.narrator.tell(
+        f"{(end - first).days} days: {checked['rows']:,} flights passed {checked['expectations']} expectations; "
+        f"{run.metadata('feature_views')['rows']:,} feature rows; {run.metadata('training_rows')['rows']:,} training rows "
+        "of 26 features, each as it stood 60 minutes before its flight"
+    )
+
+
+def train_champion(story: Story, live: Live) -> None:
+    """The champion: trained, exported, registered, published, serving."""
+    run = story.succeed(live, "train_champion", ops={"champion_model": training_config(plan.TRAIN)})
+    made = run.metadata("champion_model")
+    story.narrator.figures["april_auc"] = made["holdout AUC"]
+    story.narrator.tell(
+        f"LightGBM on {made['training rows']:,} flights of January to March; April AUC {made['holdout AUC']:.4f}, "
+        f"log-loss {made['holdout log-loss']:.4f}; ONNX differs from the trainer by at most {made['ONNX parity']:.1e}"
+    )
+    story.narrator.tell(f"MLflow run: {made['MLflow run']}")
+    story.narrator.tell(f"Triton serves {run.metadata('champion_on_triton')['Triton model']}; it answers everything")
+    wait_served(story, story.store.read())
+
+
+def materialize(story: Story, live: Live) -> None:
+    """Feast brings Redis to the first day that will be replayed."""
+    ops = {"online_store": {"as_of": plan.BASELINE_DAY.isoformat(), "empty_first": True}}
+    run = story.succeed(live, "materialize_online", ops=ops)
+    made = run.metadata("online_store")
+    story.narrator.tell(
+        f"feast apply and feast materialize: {made['keys in Redis']:,} keys in Redis as of {made['as of']}"
+    )
+
+
+def serve_a_day(story: Story, live: Live) -> None:
+    """Yesterday's flights as today's traffic, answered by the baseline."""
+    replay = story.replay()
+    began = time.monotonic()
+    tally = replay.run(story.minutes(plan.BASELINE_DAY), after_minute=show(replay, live))
+    seconds = time.monotonic() - began
+    require_no_errors(tally)
+    story.narrator.tell(
+        f"{tally.requests} flights of {plan.BASELINE_DAY:%-d %B %Y} asked by entities; features from Redis, 0 errors, "
+        f"median {tally.p50_us / 1000:.1f} ms at the client; a day in {seconds:.0f} s"
+    )
+
+
+def report_drift(story: Story, live: Live) -> None:
+    """The day's log against the training window."""
+    run = story.succeed(live, "report_drift")
+    log, report = run.metadata("prediction_log"), run.metadata("drift_report")
+    drifted = report["drifted features"].split(", ")
+    story.narrator.tell(
+        f"{log['predictions']} predictions landed in Parquet; one spring day against the winter it was trained on: "
+        f"{len(drifted)} of 26 features drifted, {', '.join(drifted[:3])} the most"
+    )
+    story.narrator.tell(f"Report: {report['report']}")
+
+
+def try_challenger(story: Story, live: Live) -> None:
+    """A challenger that is bad in a way that no error shows."""
+    ops = {
+        "challenger_model": training_config(plan.BLIZZARD),
+        "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
+    }
+    run = story.succeed(live, "try_challenger", ops=ops)
+    made = run.metadata("challenger_model")
+    story.narrator.tell(
+        f"Trained on the blizzard of 8 and 9 February alone ({made['training rows']:,} flights): "
+        f"April AUC {made['holdout AUC']:.4f}, Brier {made['holdout Brier']:.4f}. It answers 10 % of the keys, shadows the rest."
+    )
+    wait_served(story, story.store.read())
+
+
+def training_config(days: tuple[date, date]) -> dict[str, str]:
+    """Run configuration of a model asset: these training days, April as hold-out."""
+    first, last = plan.HOLDOUT
+    return {
+        "train_start": days[0].isoformat(),
+        "train_end": days[1].isoformat(),
+        "holdout_start": first.isoformat(),
+        "holdout_end": last.isoformat(),
+    }
+
+
+def show(replay: Replay, live: Live) -> Any:
+    """A callback that shows the replay's figures."""
+
+    def after_minute(minute: Minute) -> None:
+        tally = replay.tally
+        live(
+            f"{minute.at:%d %b %H:%M} UTC  {tally.requests} requests  {sum(tally.errors.values())} errors  {dict(tally.by_arm)}"
+        )
+
+    return after_minute
+
+
+def require_no_errors(tally: Tally) -> None:
+    """Raise StepFailedError naming the commonest error a client saw."""
+    if tally.errors:
+        what, count = tally.errors.most_common(1)[0]
+        raise StepFailedError(f"{sum(tally.errors.values())} of {tally.requests} requests failed, {count} with {what}")
+
+
+def served_canary_weight(settings: Settings) -> int:
+    """Basis points of the keys that the gateway gives the canary now."""
+    answer = httpx.get(f"{settings.gateway_url}/rollout", timeout=5, trust_env=False).raise_for_status()
+    return int(answer.json()["canary_weight_bp"])
+
+
+def wait_served(story: Story, state: RolloutState | None) -> None:
+    """Wait until every gateway serves `state`. Raises StepFailedError when none is alive."""
+    if state is None or not story.store.wait_until_served(state, timeout_s=10):
+        raise StepFailedError("no gateway serves the new rollout state")
