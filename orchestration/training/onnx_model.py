@@ -1,6 +1,7 @@
 """The trained booster as ONNX, and the proof that it scores as the trainer does."""
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,18 @@ class ParityError(Exception):
 def to_onnx(booster: Any, *, width: int) -> bytes:
     """Serialize as ONNX: FP32 `features` [n, width] in, FP32 `score` [n, 1] = P(label = 1) out.
 
+    Thresholds are rounded down to float32 first, where ONNX keeps them: for a float32 x, x <= t holds exactly when
+    x <= floor32(t), so the model stays the same; rounded to nearest, a row on the edge would take the other branch.
     A NaN takes the branch LightGBM's own default gives it. onnxmltools wraps the tree ensemble in label and
     probability outputs; only the ensemble is kept, and the column of label 1. Equal boosters give equal bytes.
     """
+    import lightgbm as lgb
     from onnx import TensorProto, checker, helper
     from onnxmltools.convert import convert_lightgbm
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    converted = convert_lightgbm(booster, initial_types=[(INPUT, FloatTensorType([None, width]))], zipmap=False)
+    floored = lgb.Booster(model_str=_thresholds_to_float32(booster.model_to_string()))
+    converted = convert_lightgbm(floored, initial_types=[(INPUT, FloatTensorType([None, width]))], zipmap=False)
     (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
     trees.name = "trees"
     positive = helper.make_tensor("positive", TensorProto.INT64, [1], [1])
@@ -41,6 +46,24 @@ def to_onnx(booster: Any, *, width: int) -> bytes:
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="drift-platform")
     checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _thresholds_to_float32(model: str) -> str:
+    """LightGBM's model text with every threshold rounded down to a float32.
+
+    A threshold t is a double between two feature values, ONNX holds float32. For a float32 x, x <= t just when
+    x <= t rounded down; rounded to nearest, as onnxmltools does, t can reach the value above it and turn a row around.
+    `tree_sizes` goes, because it counts the bytes of each tree's text; LightGBM then reads the trees one by one.
+    """
+
+    def rounded_down(line: re.Match[str]) -> str:
+        exact = np.array(line[1].split(), np.float64)
+        with np.errstate(over="ignore"):
+            nearest = exact.astype(np.float32)
+        below = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+        return "threshold=" + " ".join(map(repr, below.astype(np.float64).tolist()))
+
+    return re.sub(r"^threshold=(.*)$", rounded_down, re.sub(r"^tree_sizes=.*\n", "", model, flags=re.M), flags=re.M)
 
 
 def score(onnx: bytes, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import lightgbm as lgb
 import numpy as np
 import onnx
 import pytest
@@ -36,6 +37,20 @@ def test_parity_holds_for_any_vector_nan_in_every_column_included(vectors: np.nd
     model = synthetic_model()
 
     assert parity(model.onnx, vectors, model.trained.booster.predict(vectors)) < 1e-6
+
+
+def test_parity_holds_where_a_split_parts_neighbouring_float32_values() -> None:
+    below = np.random.default_rng(3).normal(20, 10, 400).astype(np.float32)
+    values = np.stack([below, np.nextafter(below, np.float32(np.inf))])
+    parts = {"objective": "binary", "min_data_in_leaf": 1, "min_data_in_bin": 1, "max_bin": 4095, "verbosity": -1}
+    vectors = np.repeat(values.T.reshape(-1, 1), 3, axis=0)
+    labels = np.tile([0, 0, 0, 1, 1, 1], 400)
+    booster = lgb.train(parts | {"num_leaves": 400}, lgb.Dataset(vectors, labels), 10)
+
+    expected = booster.predict(vectors)
+
+    assert np.abs(expected[::6] - expected[3::6]).max() > 0.1
+    assert parity(to_onnx(booster, width=1), vectors, expected) < 1e-6
 
 
 def test_a_row_scores_the_same_alone_and_in_a_batch() -> None:
