@@ -20,8 +20,6 @@ class ParityError(Exception):
 def to_onnx(booster: Any, *, width: int) -> bytes:
     """Serialize as ONNX: FP32 `features` [n, width] in, FP32 `score` [n, 1] = P(label = 1) out.
 
-    Thresholds are rounded down to float32 first, where ONNX keeps them: for a float32 x, x <= t holds exactly when
-    x <= floor32(t), so the model stays the same; rounded to nearest, a row on the edge would take the other branch.
     A NaN takes the branch LightGBM's own default gives it. onnxmltools wraps the tree ensemble in label and
     probability outputs; only the ensemble is kept, and the column of label 1. Equal boosters give equal bytes.
     """
@@ -63,7 +61,8 @@ def _thresholds_to_float32(model: str) -> str:
         below = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
         return "threshold=" + " ".join(map(repr, below.astype(np.float64).tolist()))
 
-    return re.sub(r"^threshold=(.*)$", rounded_down, re.sub(r"^tree_sizes=.*\n", "", model, flags=re.M), flags=re.M)
+    unsized = re.sub(r"^tree_sizes=.*\n", "", model, flags=re.MULTILINE)
+    return re.sub(r"^threshold=(.*)$", rounded_down, unsized, flags=re.MULTILINE)
 
 
 def score(onnx: bytes, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
