@@ -75,6 +75,8 @@ def test_the_split_is_sticky_and_of_the_asked_share(gateway: GatewayProcess, red
     first = [p["arm"] for p in gateway.predict(many(400)).json()["predictions"]]
     assert first == [p["arm"] for p in gateway.predict(many(400)).json()["predictions"]]
     assert 150 < Counter(first)["canary"] < 250
+    for arm, rows in Counter(first).items():  # each row was scored by its arm alone
+        assert gateway.metric(f'serving_app_requests_total{{model_variant="{arm}",outcome="ok"}}') == 2 * rows
     for key in ("a", "b", "c", "d"):
         arms = {p["arm"] for p in gateway.predict(many(8), **{"x-routing-key": key}).json()["predictions"]}
         assert len(arms) == 1

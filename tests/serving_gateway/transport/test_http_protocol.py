@@ -192,3 +192,29 @@ def test_a_client_that_leaves_early_hurts_nobody() -> None:
         await asyncio.sleep(0)
 
     talk(script, handle)
+
+
+def test_a_client_that_sends_without_end_is_read_only_as_fast_as_it_is_answered() -> None:
+    async def main() -> None:
+        connections: set[HttpProtocol] = set()
+        release = asyncio.Event()
+
+        async def handle(_: Request) -> Response:
+            await release.wait()
+            return Response(200, b"done")
+
+        server = await asyncio.get_running_loop().create_server(
+            lambda: HttpProtocol(handle, connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
+        )
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        sent = 20_000
+        writer.write(POST * sent)
+        await asyncio.sleep(0.5)  # time enough to read it all, were it read
+        waiting = len(next(iter(connections))._waiting)
+        assert MAX_WAITING <= waiting < sent / 2  # what one read of the socket brought
+        writer.transport.abort()
+        release.set()
+        server.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from serving_gateway.triton.client import TritonClient
+from serving_gateway.triton.connection import Connection
 from serving_gateway.triton.errors import ScoreError
 from serving_gateway.triton.messages import InferMessages
 from tests.servers import free_port
@@ -88,3 +89,20 @@ def test_nobody_listening_is_an_error_at_once() -> None:
         assert not await client.is_ready("m", asyncio.get_running_loop().time() + 1)
 
     asyncio.run(main())
+
+
+def test_an_exchange_that_was_given_up_closes_its_connection() -> None:
+    """Left open, it would leak; used again, its late reply would answer another request."""
+
+    async def main(server: FaultyTriton) -> None:
+        server.faults["m"] = "hang"
+        host, _, port = server.address.rpartition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, host, int(port))
+        messages = InferMessages(host="t", model="m", input_tensor="features", output_tensor="score", width=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await connection.exchange(messages.request([ROW]))
+        assert not connection.usable
+
+    with faulty_triton() as server:
+        asyncio.run(main(server))
