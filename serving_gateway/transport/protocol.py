@@ -36,6 +36,7 @@ class HttpProtocol(asyncio.Protocol):
         self._writable.set()
         self._draining = False
         self._refused = False
+        self._completed_one = False
         self.on_message_begin()
 
     # --- connection -------------------------------------------------------------------------------------------------
@@ -73,6 +74,7 @@ class HttpProtocol(asyncio.Protocol):
         """asyncio: bytes arrived."""
         if self._refused:
             return
+        self._completed_one = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -83,7 +85,8 @@ class HttpProtocol(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(_malformed(error))
         else:
-            if not self._headers_complete and self._transport:
+            # Bytes behind a completed request cannot be told from its own: they are not held against the next one.
+            if not (self._headers_complete or self._completed_one):
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEADER_BYTES:
                     self._refuse(_headers_too_large())
@@ -133,6 +136,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        self._completed_one = True
         target = self._url.split(b"?", 1)[0].decode("latin-1")
         request = Request(
             self._parser.get_method().decode("latin-1"),

@@ -218,3 +218,9 @@ def test_a_client_that_sends_without_end_is_read_only_as_fast_as_it_is_answered(
         await asyncio.sleep(0)
 
     asyncio.run(main())
+
+
+def test_a_long_pipeline_in_one_piece_is_not_taken_for_one_long_header() -> None:
+    count = 4 * MAX_HEADER_BYTES // len(POST)
+    found = exchange(POST * count + POST[:20], count)
+    assert {status for status, _, _ in found} == {200}
