@@ -3,10 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON_LIB := python3.11
 BIN := .venv/bin
 
+export PLATFORM_HOME ?= $(CURDIR)/.local
+export DAGSTER_HOME ?= $(PLATFORM_HOME)/dagster
 # No telemetry, from any process started here.
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -16,13 +18,54 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: setup ## the whole loop on real flights, told step by step
+	@$(BIN)/python -m orchestration.demo
+
+.PHONY: up
+up: setup ## start the platform on this machine; Ctrl-C stops it
+	@$(BIN)/python -m orchestration.embedded
+
+.PHONY: train
+train: setup ## ingest January to April, train, publish and serve the champion (needs `make up`)
+	@$(BIN)/dagster asset materialize -m orchestration.definitions --partition-range 2013-01-01...2013-05-02 \
+	  --select raw_flights,raw_weather,feature_views,training_rows
+	@$(BIN)/dagster asset materialize -m orchestration.definitions \
+	  --select feature_registry,champion_model,champion_on_triton,baseline_arm
+
+.PHONY: serve
+serve: setup ## the gateway alone, in the foreground (needs Redis and Triton)
+	@$(BIN)/python -m serving_gateway
+
+.PHONY: test
+test: check test-unit test-integration test-e2e ## everything that CI runs
+
+.PHONY: check
+check: setup ## format, lint, types, import rules
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: test-unit
+test-unit: setup ## pure and fast
+	@$(BIN)/python -m pytest -q -m "not integration and not e2e"
+
+.PHONY: test-integration
+test-integration: setup ## each part against real Redis, Triton, MLflow
+	@$(BIN)/python -m pytest -q -m integration
+
+.PHONY: test-e2e
+test-e2e: setup ## the whole stack, the demo included
+	@$(BIN)/python -m pytest -q -m e2e
 
 .PHONY: setup
 setup: .venv/installed .venv-triton/installed ## both environments, from the hashed locks
 
 .venv/installed: requirements.lock
-	@echo "Setting up .venv from requirements.lock (a few minutes, once)"
+	@echo "Setting up .venv from requirements.lock (a minute or two, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ QUIET = {
     "EVIDENTLY_DISABLE_TELEMETRY": "1",
     "DAGSTER_DISABLE_TELEMETRY": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # we run no MLflow jobs; their workers cost memory and seconds
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -54,6 +56,20 @@ def prepare(settings: Settings) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def create_dagster_storage(environment: dict[str, str]) -> None:
+    """Create Dagster's SQLite files once, by one process.
+
+    Webserver and daemon starting together in an empty DAGSTER_HOME both create them, and leave two schema revisions
+    behind, after which neither starts again. Raises NotReadyToStartError with Dagster's own words.
+    """
+    if (Path(environment["DAGSTER_HOME"]) / "schedules" / "schedules.db").exists():
+        return
+    command = [sys.executable, "-m", "dagster", "instance", "migrate"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotReadyToStartError(f"Dagster's storage could not be created: {done.stderr.strip()[-2000:]}")
 
 
 def _redis_server() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestration.embedded.environment import NotReadyToStartError, check_ports, prepare
+from orchestration.embedded.environment import NotReadyToStartError, check_ports, create_dagster_storage, prepare
 from orchestration.embedded.health import probes
 from orchestration.settings import ROOT, Settings
 
@@ -27,6 +27,7 @@ class Stack:
     def __enter__(self) -> Self:
         check_ports(self._settings)
         environment = prepare(self._settings)
+        create_dagster_storage(environment)
         self._supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(ROOT / "supervisord.conf")],
             cwd=ROOT,
