@@ -1,0 +1,125 @@
+"""The whole stack on free ports, with a champion that serves: started once for the session."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from orchestration.demo.dagster_runs import DagsterRuns, Run
+from orchestration.embedded.stack import Stack
+from orchestration.features.layout import read_layouts
+from orchestration.features.online import OnlineWriter
+from orchestration.features.views import PROJECT
+from orchestration.replay.client import Replay
+from orchestration.replay.timeline import Minute, timeline
+from orchestration.settings import Settings
+from serving_gateway.control.store import RolloutStore
+from tests.servers import free_port
+
+INGEST = (date(2013, 1, 15), date(2013, 2, 15))
+TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
+BLIZZARD = (date(2013, 2, 8), date(2013, 2, 10))
+HOLDOUT = (date(2013, 2, 10), date(2013, 2, 12))
+CALM_DAY = date(2013, 2, 12)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Platform:
+    """A running stack and the ways in."""
+
+    settings: Settings
+    runs: DagsterRuns
+    redis: redis.Redis
+    store: RolloutStore
+
+    def succeed(self, job: str, **launch: Any) -> Run:
+        run = self.runs.wait(self.runs.launch(job, **launch))
+        assert run.status == "SUCCESS", run.failure
+        return run
+
+    def rewind(self, day: date) -> None:
+        """Bring the online store to the first request of `day`, whatever it held."""
+        self.succeed("materialize_online", ops={"online_store": {"as_of": day.isoformat(), "empty_first": True}})
+
+    def minutes(self, day: date) -> list[Minute]:
+        lake = self.settings.lake
+        return list(timeline(lake / "features", lake / "training", day, day + DAY))
+
+    def replay(self) -> Replay:
+        writer = OnlineWriter(self.redis, PROJECT, read_layouts(self.settings.feature_layout))
+        return Replay(self.settings.gateway_url, self.store, writer)
+
+    def predict(self, body: Any) -> httpx.Response:
+        return httpx.post(f"{self.settings.gateway_url}/predict", json=body, timeout=10, trust_env=False)
+
+    def start_canary(self) -> str:
+        """Train the blizzard challenger and make it the canary; returns its Triton model."""
+        ops = {
+            "challenger_model": training_config(BLIZZARD),
+            "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
+        }
+        self.succeed("try_challenger", ops=ops)
+        state = self.store.read()
+        assert state is not None
+        assert state.arms.canary is not None
+        assert self.store.wait_until_served(state, timeout_s=10)
+        return state.arms.canary.triton_model
+
+
+def training_config(days: tuple[date, date]) -> dict[str, str]:
+    names = ("train_start", "train_end", "holdout_start", "holdout_end")
+    return dict(zip(names, (d.isoformat() for d in (*days, *HOLDOUT)), strict=True))
+
+
+def partition_range(first: date, end: date) -> dict[str, str]:
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": (end - DAY).isoformat(),
+    }
+
+
+@pytest.fixture(scope="session")
+def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Ports, home and switches of the session's stack, set in our own environment too."""
+    wanted = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
+    wanted |= {"PLATFORM_HOME": str(tmp_path_factory.mktemp("stack")), "REFLEX": "off", "EVENT_CLOCK": "replay"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in wanted.items():
+            patch.setenv(name, value)
+        yield {**os.environ, **wanted, "DAGSTER_HOME": f"{wanted['PLATFORM_HOME']}/dagster"}
+
+
+@pytest.fixture(scope="session")
+def started(stack_environment: dict[str, str]) -> Iterator[Settings]:
+    """The stack, healthy."""
+    settings = Settings.load()
+    with Stack(settings) as stack:
+        stack.wait_until_healthy(lambda _name, _seconds: None)
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def platform(started: Settings) -> Platform:
+    """The stack with a month of features and a champion that answers everything."""
+    client = redis.Redis.from_url(started.redis_url)
+    found = Platform(started, DagsterRuns(started.dagster_url), client, RolloutStore(client))
+    found.succeed("ingest_and_compute", tags=partition_range(*INGEST))
+    found.succeed("train_champion", ops={"champion_model": training_config(TRAIN)})
+    state = found.store.read()
+    assert state is not None
+    assert found.store.wait_until_served(state, timeout_s=10)
+    found.rewind(CALM_DAY)
+    return found
+
+
+@pytest.fixture(scope="session")
+def logs(started: Settings) -> Path:
+    """Where the processes write."""
+    return started.home / "log"

@@ -1,0 +1,59 @@
+"""`make up`: a taken port is one clear error, Ctrl-C leaves no process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestration.settings import Settings
+from tests.e2e.test_loop import processes_of
+from tests.servers import ROOT, free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+UP = [sys.executable, "-m", "orchestration.embedded"]
+
+
+def environment(home: Path) -> dict[str, str]:
+    ports = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
+    return {**os.environ, **ports, "PLATFORM_HOME": str(home)}
+
+
+def test_a_taken_port_is_one_error_that_names_the_port_and_the_variable(tmp_path: Path) -> None:
+    wanted = environment(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(wanted["MLFLOW_PORT"])))
+        taken.listen()
+        done = subprocess.run(UP, cwd=ROOT, env=wanted, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"port {wanted['MLFLOW_PORT']} is taken" in done.stdout
+    assert "MLFLOW_PORT" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert processes_of(tmp_path) == []
+
+
+def test_a_port_that_is_no_port_is_one_error_that_names_the_variable(tmp_path: Path) -> None:
+    wanted = environment(tmp_path) | {"GATEWAY_PORT": "eighty"}
+    done = subprocess.run(UP, cwd=ROOT, env=wanted, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "GATEWAY_PORT must be a port number" in done.stdout
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_comes_up_prints_addresses_and_leaves_no_process(tmp_path: Path, stop: signal.Signals) -> None:
+    wanted = environment(tmp_path)
+    process = subprocess.Popen(UP, cwd=ROOT, env=wanted, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Ctrl-C stops it" in line:
+            break
+    assert f"http://127.0.0.1:{wanted['GATEWAY_PORT']}" in "".join(said)
+    assert len(processes_of(tmp_path)) > 8
+    process.send_signal(stop)
+    assert process.wait(60) == 0
+    assert processes_of(tmp_path) == []
