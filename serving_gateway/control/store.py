@@ -114,6 +114,14 @@ class RolloutStore:
         document = self._redis.get(keys.contract(digest))
         return None if document is None else ModelContract.from_json(document)
 
+    def baseline_contract(self) -> ModelContract:
+        """The contract of the arm that answers by default. Raises NoRolloutError when nothing is served yet."""
+        state = self.read()
+        found = None if state is None else self.contract(state.arms.baseline.contract_digest)
+        if found is None:
+            raise NoRolloutError("nothing is served yet: materialize baseline_arm first")
+        return found
+
     def acknowledgements(self) -> list[Acknowledgement]:
         """What every gateway process last said it serves, by gateway name."""
         found = self._redis.hgetall(keys.ACKS)
