@@ -20,16 +20,19 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
     """Logged feature vectors against the baseline's training window: an Evidently page, and its figures as JSON."""
     from orchestration.drift.report import write_report
     from orchestration.drift.windows import logged_window, training_window
-    from serving_gateway.control.store import NoRolloutError, RolloutStore
+    from serving_gateway.control.store import RolloutStore
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    state = store.read()
-    contract = store.contract(state.arms.baseline.contract_digest) if state else None
-    if contract is None:
-        raise NoRolloutError("nothing is served yet: materialize baseline_arm first")
+    contract = store.baseline_contract()
     now = store.event_time() or datetime.now(UTC)
-    current = logged_window(settings.lake, contract, now - timedelta(hours=config.hours), now)
+
+    def same_inputs(digest: str) -> bool:
+        found = store.contract(digest)
+        return found is not None and found.signature == contract.signature
+
+    start = now - timedelta(hours=config.hours)
+    current = logged_window(settings.lake, contract, start, now, same_inputs=same_inputs)
     reference = training_window(settings.lake, contract)
     report = write_report(reference, current, settings.reports / "drift", f"{now:%Y-%m-%dT%H%M}")
     address = f"{settings.reports_url}/drift"

@@ -8,6 +8,7 @@ from orchestration.defs.common import OWNERS, parse_days
 from orchestration.defs.features import feature_registry, training_rows
 from orchestration.settings import Settings
 from orchestration.training.registry import Alias
+from serving_gateway.control.store import RolloutStore
 
 
 class TrainingConfig(dg.Config):
@@ -21,7 +22,6 @@ class TrainingConfig(dg.Config):
 
 def _train(mlflow: Any, config: TrainingConfig, alias: Alias) -> dg.MaterializeResult:
     from orchestration.features.layout import read_layouts
-    from orchestration.publishing.registered import registered
     from orchestration.training.pipeline import Windows, train_and_register
 
     settings = Settings.load()
@@ -30,8 +30,8 @@ def _train(mlflow: Any, config: TrainingConfig, alias: Alias) -> dg.MaterializeR
         holdout=parse_days(config.holdout_start, config.holdout_end),
     )
     try:
-        # a challenger shares traffic with the champion, so it reads what the champion reads
-        like = registered(settings, "champion").contract if alias == "challenger" else None
+        # a challenger shares traffic with the baseline, so it reads what the baseline reads
+        like = RolloutStore.connect(settings.redis_url).baseline_contract() if alias == "challenger" else None
         layouts = read_layouts(settings.feature_layout)
         result = train_and_register(mlflow, settings.lake / "training", windows, layouts, alias=alias, like=like)
         run = mlflow.active_run().info

@@ -1,27 +1,27 @@
 """The canary's verdict, and the two ways a failed one takes its traffic away: in the run that finds it, or by sensor."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log
-from orchestration.defs.verdicts import CANARY_CHECK, failed_verdict
+from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts
 from orchestration.rollout.act import RollbackDone, roll_back
+from orchestration.rollout.judgement import Trial
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 
-EVIDENCE_WINDOW = timedelta(days=7)
+TRIAL_TAG = "drift/trial"
 
 
-def _act_on(canary: str, reason: str, *, actor: str) -> RollbackDone:
-    store = RolloutStore.connect(Settings.load().redis_url)
-    return roll_back(store, canary=canary, reason=reason, actor=actor)
+def _store() -> RolloutStore:
+    return RolloutStore.connect(Settings.load().redis_url)
 
 
 class VerdictConfig(dg.Config):
-    """`roll_back_at_once`: a failed verdict is acted on in this very run; the sensor follows it up either way."""
+    """`roll_back_at_once`: a failed verdict is acted on in this very run; where that is off or fails, the sensor acts."""
 
     roll_back_at_once: bool = True
 
@@ -31,10 +31,11 @@ def roll_back_at_once(context: dg.HookContext) -> None:
     """Take the convicted canary's traffic in the detecting process, well before a sensor's run could start."""
     if not context.op_config["roll_back_at_once"]:
         return
-    failed = failed_verdict(context.instance)
-    if failed is not None and failed.run_id == context.run_id:
-        done = _act_on(failed.canary, failed.reason, actor=f"dagster:hook:roll_back_at_once:{context.run_id}")
-        context.log.info("canary traffic is at zero on every gateway after %.2f s", done.seconds)
+    for failed in failed_verdicts(context.instance):
+        if failed.run_id == context.run_id:
+            actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
+            done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
+            context.log.info("canary traffic is at zero on %d gateways after %.2f s", len(done.gateways), done.seconds)
 
 
 @dg.asset(
@@ -47,16 +48,24 @@ def roll_back_at_once(context: dg.HookContext) -> None:
 )
 def canary_verdict(config: VerdictConfig) -> dg.MaterializeResult:  # noqa: ARG001 - the hook reads it
     """Canary against baseline on the rows that both scored and whose labels are known: pass, fail, inconclusive or error."""
-    from orchestration.rollout.judgement import judge_canary
+    from orchestration.rollout.judgement import judge_trial
+    from orchestration.rollout.verdict import Verdict
 
-    settings = Settings.load()
-    store = RolloutStore.connect(settings.redis_url)
-    now = store.event_time() or datetime.now(UTC)
-    canary, verdict = judge_canary(settings.lake, store.read(), since=now - EVIDENCE_WINDOW, now=now)
+    store = _store()
+    state = store.read()
+    trial = Trial.of(state)
+    if state is None or trial is None:
+        verdict = Verdict("inconclusive", "no canary has traffic", 0)
+    else:
+        now = store.event_time() or datetime.now(UTC)
+        baseline = state.arms.baseline.triton_model
+        verdict = judge_trial(Settings.load().lake, trial, baseline=baseline, now=now)
     metadata: dict[str, Any] = {
         "outcome": verdict.outcome,
         "reason": verdict.reason,
-        "canary": canary or "none",
+        "canary": trial.canary if trial else "none",
+        "epoch": trial.epoch if trial else 0,
+        "generation": trial.generation if trial else 0,
         "rows": verdict.rows,
         "evidence that it is worse": verdict.e_fail,
         "evidence that it is not": verdict.e_pass,
@@ -67,11 +76,19 @@ def canary_verdict(config: VerdictConfig) -> dg.MaterializeResult:  # noqa: ARG0
     return dg.MaterializeResult(metadata=metadata, check_results=[check])
 
 
-class RollbackConfig(dg.Config):
-    """`canary`: Triton model to take traffic from; another canary under way meanwhile is left alone."""
+class TrialConfig(dg.Config):
+    """The trial that was judged: a rollout that has moved on since is left alone."""
 
     canary: str
+    epoch: int
+    generation: int
+
+
+class RollbackConfig(dg.Config):
+    """`trial` is set by the sensor; by hand, leave it out to roll back whatever canary has traffic."""
+
     reason: str
+    trial: TrialConfig | None = None
 
 
 @dg.op
@@ -79,20 +96,28 @@ def roll_back_canary(context: dg.OpExecutionContext, config: RollbackConfig) -> 
     """Set the canary's weight to zero and wait until every gateway serves that."""
     sensor = context.run_tags.get("dagster/sensor_name")
     actor = f"dagster:{'sensor:' + sensor if sensor else 'job:rollback'}:{context.run_id}"
-    done = _act_on(config.canary, config.reason, actor=actor)
-    context.log_event(
-        dg.AssetMaterialization(
-            asset_key="rollback",
-            description=config.reason,
-            metadata={
-                "canary": config.canary,
-                "changed": done.changed,
-                "generation": done.state.generation,
-                "gateways": ", ".join(done.gateways) or "none alive",
-                "seconds until served": done.seconds,
-                "as served": dg.MetadataValue.url(f"{Settings.load().gateway_url}/rollout"),
-            },
-        )
+    store = _store()
+    trial = Trial(**config.trial.model_dump()) if config.trial else Trial.of(store.read())
+    if trial is None:
+        context.log.info("no canary has traffic: nothing to roll back")
+        return
+    context.log_event(_record(trial, roll_back(store, trial, reason=config.reason, actor=actor), config.reason))
+
+
+def _record(trial: Trial, done: RollbackDone, reason: str) -> dg.AssetMaterialization:
+    served: dict[str, Any] = {"gateways": "none is alive; whichever starts will serve this state"}
+    if done.gateways:
+        served = {"gateways": ", ".join(done.gateways), "seconds until served": done.seconds}
+    return dg.AssetMaterialization(
+        asset_key="rollback",
+        description=reason,
+        metadata={
+            "canary": trial.canary,
+            "changed": done.changed,
+            "generation": done.state.generation,
+            **served,
+            "as served": dg.MetadataValue.url(f"{Settings.load().gateway_url}/rollout"),
+        },
     )
 
 
@@ -104,15 +129,26 @@ def rollback() -> None:
 
 @dg.sensor(job=rollback, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def rollback_on_failed_verdict(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """A failed `canary_is_no_worse` check requests one rollback run; a verdict of `error` needs a person instead."""
-    failed = failed_verdict(context.instance)
+    """While a convicted trial still has traffic, keep one rollback run going; a verdict of `error` needs a person.
+
+    What stands in the rollout store decides, not a cursor: a rollback run that failed is requested again.
+    """
+    trial = Trial.of(_store().read())
+    if trial is None:
+        return dg.SkipReason("no canary has traffic")
+    failed = next((f for f in failed_verdicts(context.instance) if f.trial == trial), None)
     if failed is None:
-        return dg.SkipReason("the last verdict on a canary is not a failure")
-    if context.cursor == failed.run_id:
-        return dg.SkipReason(f"the failed verdict of run {failed.run_id} was acted on already")
-    context.update_cursor(failed.run_id)
+        return dg.SkipReason(f"no verdict has convicted {trial.canary} in generation {trial.generation}")
+    tag = f"{trial.epoch}:{trial.generation}"
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=rollback.name, tags={TRIAL_TAG: tag}))
+    if any(not run.is_finished for run in runs):
+        return dg.SkipReason(f"a rollback of {trial.canary} is under way")
+    config = RollbackConfig(
+        reason=failed.reason,
+        trial=TrialConfig(canary=trial.canary, epoch=trial.epoch, generation=trial.generation),
+    )
     return dg.RunRequest(
-        run_key=failed.run_id,
-        run_config=dg.RunConfig({"roll_back_canary": RollbackConfig(canary=failed.canary, reason=failed.reason)}),
-        tags={"drift/verdict_run": failed.run_id},
+        run_key=f"{tag}:{len(runs) + 1}",
+        run_config=dg.RunConfig({"roll_back_canary": config}),
+        tags={TRIAL_TAG: tag, "drift/verdict_run": failed.run_id},
     )

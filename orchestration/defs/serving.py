@@ -15,13 +15,15 @@ from serving_gateway.control.store import RolloutStore
 
 def _arm(settings: Settings, store: RolloutStore, alias: Alias) -> Arm:
     from orchestration.publishing.registered import registered
+    from orchestration.publishing.repository import Repository
     from orchestration.training.contract import triton_name
 
     contract = registered(settings, alias).contract
+    name = triton_name(contract)
+    if name not in Repository.of(settings).published():
+        raise dg.Failure(f"{name} is not published: materialize {alias}_on_triton first", allow_retries=False)
     digest = store.put_contract(contract)
-    return Arm(
-        model=contract.model, version=contract.version, triton_model=triton_name(contract), contract_digest=digest
-    )
+    return Arm(model=contract.model, version=contract.version, triton_model=name, contract_digest=digest)
 
 
 def _described(settings: Settings, state: RolloutState) -> dict[str, dg.MetadataValue]:

@@ -1,32 +1,44 @@
-"""Reading a failed verdict back from Dagster's event log, for the hook and the sensor alike."""
+"""Failed verdicts as Dagster's event log holds them, for the hook and the sensor alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
+
+from orchestration.rollout.judgement import Trial
 
 CANARY_CHECK = dg.AssetCheckKey(dg.AssetKey("canary_verdict"), "canary_is_no_worse")
+# Runs of the verdict that may be queued or under way beside the one that failed.
+LOOK_BACK = 50
 
 
 @dataclass(frozen=True)
 class FailedVerdict:
-    """A failed check: the run that found it, the Triton model it convicts, and why."""
+    """A failed check: the run that found it, the trial it convicts, and why."""
 
     run_id: str
-    canary: str
+    trial: Trial
     reason: str
 
 
-def failed_verdict(instance: dg.DagsterInstance) -> FailedVerdict | None:
-    """The last evaluation of the canary check if its outcome is `fail`; None otherwise."""
-    records = instance.event_log_storage.get_latest_asset_check_execution_by_key([CANARY_CHECK])
-    record = records.get(CANARY_CHECK)
-    if record is None or record.status != AssetCheckExecutionRecordStatus.FAILED or record.event is None:
+def failed_verdicts(instance: dg.DagsterInstance) -> list[FailedVerdict]:
+    """Latest first: evaluations of the canary check whose outcome is `fail`; one of `error` needs a person instead."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        CANARY_CHECK, limit=LOOK_BACK, status={AssetCheckExecutionRecordStatus.FAILED}
+    )
+    return [verdict for record in records if (verdict := _verdict(record)) is not None]
+
+
+def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
+    if record.event is None or record.event.dagster_event is None:
         return None
-    event = record.event.dagster_event
-    if event is None:
-        return None
-    metadata = {label: value.value for label, value in event.asset_check_evaluation_data.metadata.items()}
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    metadata: dict[str, Any] = {label: value.value for label, value in evaluation.metadata.items()}
     if metadata["outcome"] != "fail":
         return None
-    return FailedVerdict(record.run_id, str(metadata["canary"]), str(metadata["reason"]))
+    trial = Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
+    return FailedVerdict(record.run_id, trial, str(metadata["reason"]))

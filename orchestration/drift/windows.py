@@ -1,5 +1,6 @@
 """The two windows that a drift report compares, as the model saw them: one Float32 column an input."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from orchestration.ingestion.predictions import read_predictions
 from serving_gateway.contracts import ModelContract
 
 
-def logged_window(lake: Path, contract: ModelContract, start: datetime, end: datetime) -> pl.DataFrame:
-    """Vectors of the predictions with event time in (start, end] made by the contract's inputs, whichever arm answered."""
+def logged_window(
+    lake: Path, contract: ModelContract, start: datetime, end: datetime, *, same_inputs: Callable[[str], bool]
+) -> pl.DataFrame:
+    """Vectors of the requests with event time in (start, end], whichever arm answered; of one asked again, the latest.
+
+    `same_inputs` says of a contract digest whether its inputs are those of `contract`; other vectors are left out.
+    """
     microsecond = timedelta(microseconds=1)
     rows = read_predictions(lake, start + microsecond, end + microsecond)
-    matching = rows.filter(pl.col("vector").list.len() == len(contract.inputs))
-    return matching.select(
+    digests = [digest for digest in rows["contract_digest"].unique() if same_inputs(digest)]
+    latest = rows.sort("served_at").unique("request_id", keep="last", maintain_order=True)
+    return latest.filter(pl.col("contract_digest").is_in(digests)).select(
         pl.col("vector").list.get(index).fill_nan(None).alias(i.name) for index, i in enumerate(contract.inputs)
     )
 

@@ -4,6 +4,7 @@ An entry leaves the stream only after its records are on disk; a crash in betwee
 deduplicate by prediction id. The landed offset of each spool segment tells the gateways what they may delete.
 """
 
+import fcntl
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -71,13 +72,24 @@ class Landed:
 
 
 def land(client: "redis.Redis", lake: Path) -> Landed:
-    """Move everything in the prediction stream to `lake`/predictions and `lake`/paired, partitioned by event day."""
+    """Move everything in the prediction stream to `lake`/predictions and `lake`/paired, partitioned by event day.
+
+    One landing at a time, over processes: a second one waits for the first. Raises msgspec.ValidationError on a
+    foreign entry, which stays in the stream.
+    """
+    lake.mkdir(parents=True, exist_ok=True)
+    with (lake / "landing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _land(client, lake)
+
+
+def _land(client: "redis.Redis", lake: Path) -> Landed:
     predictions = paired = batches = 0
     while found := _next_batches(client):
         records = [record for _, batch in found for record in batch.decoded()]
         rows = [_prediction_row(r) for r in records if isinstance(r, PredictionRecord)]
         pairs = [_paired_row(r) for r in records if isinstance(r, PairedRecord)]
-        name = f"{found[0][0].decode()}.parquet"
+        name = f"{found[0][0].decode()}_{found[-1][0].decode()}.parquet"
         _write(pl.DataFrame(rows, schema=PREDICTION_SCHEMA), lake / "predictions", name)
         _write(pl.DataFrame(pairs, schema=PAIRED_SCHEMA), lake / "paired", name)
         _acknowledge(client, found)
@@ -88,6 +100,16 @@ def land(client: "redis.Redis", lake: Path) -> Landed:
 def read_predictions(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
     """Predictions with an event time in [start, end), each once, in order of event time and prediction id."""
     return _read(lake / "predictions", PREDICTION_SCHEMA, ["prediction_id"], start, end)
+
+
+def read_generation(lake: Path, epoch: int, generation: int) -> pl.DataFrame:
+    """Predictions of one generation of the rollout, whatever their event time, each once, in event order."""
+    files = sorted((lake / "predictions").glob("day=*/*.parquet"))
+    if not files:
+        return PREDICTION_SCHEMA.to_frame()
+    of_it = (pl.col("epoch") == epoch) & (pl.col("generation") == generation)
+    rows = pl.scan_parquet(files, hive_partitioning=False).filter(of_it).collect()
+    return _once(rows, ["prediction_id"])
 
 
 def read_paired(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
@@ -128,7 +150,11 @@ def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime,
     frames = [pl.read_parquet(p, hive_partitioning=False) for day in days for p in sorted(day.glob("*.parquet"))]
     rows = pl.concat(frames) if frames else schema.to_frame()
     inside = rows.filter(pl.col("event_time").is_between(start, end, closed="left"))
-    return inside.unique(identity, keep="first", maintain_order=True).sort("event_time", "prediction_id")
+    return _once(inside, identity)
+
+
+def _once(rows: pl.DataFrame, identity: list[str]) -> pl.DataFrame:
+    return rows.unique(identity, keep="first", maintain_order=True).sort("event_time", "prediction_id")
 
 
 def _overlaps(folder: Path, start: datetime, end: datetime) -> bool:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from orchestration.rollout.judgement import Trial
 from serving_gateway.contracts.rollout import BASIS_POINTS, Arm, RolloutState
 from serving_gateway.control.store import RolloutStore, StaleGenerationError
 from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary
@@ -70,7 +71,7 @@ def _same_signature(store: RolloutStore, baseline: Arm, canary: Arm) -> None:
 
 @dataclass(frozen=True)
 class RollbackDone:
-    """`changed` is False when another canary, or none, was serving. `seconds`: from the decision to the last gateway."""
+    """`changed` is False when that trial was over already. `seconds`: from the decision to the last gateway."""
 
     state: RolloutState
     changed: bool
@@ -78,10 +79,10 @@ class RollbackDone:
     seconds: float
 
 
-def roll_back(store: RolloutStore, *, canary: str, reason: str, actor: str) -> RollbackDone:
-    """Set the weight of the canary served as Triton model `canary` to 0 and wait until every live gateway serves that.
+def roll_back(store: RolloutStore, trial: Trial, *, reason: str, actor: str) -> RollbackDone:
+    """Set the weight of the canary on trial to 0 and wait until every live gateway serves that.
 
-    A rollout that meanwhile moved on to another canary, or already took this one's traffic, is left as it is.
+    A rollout that has moved on, even to a new trial of the same model, is left as it is: it was not what was judged.
     Raises TimeoutError naming gateways that lag, NoRolloutError when nothing is served.
     """
     began = time.monotonic()
@@ -89,9 +90,7 @@ def roll_back(store: RolloutStore, *, canary: str, reason: str, actor: str) -> R
 
     def transition(state: RolloutState) -> RolloutState | None:
         nonlocal changed
-        serving = state.arms.canary is not None and state.arms.canary.triton_model == canary
-        active = state.canary_weight_bp > 0 or state.shadow_fraction > 0
-        changed = serving and active
+        changed = Trial.of(state) == trial
         return rolled_back(state, actor=actor, reason=reason, now=datetime.now(UTC)) if changed else None
 
     state = store.change(transition)

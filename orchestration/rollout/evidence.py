@@ -13,13 +13,15 @@ def paired_rows(
     Args:
         predictions: rows of the prediction log; those that `baseline` answered count.
         paired: background scores; those of `canary` with outcome `ok` count.
-        labels: columns request_id, label (0 or 1) and label_known_at (event time).
+        labels: columns request_id, label (0 or 1) and matures_at, the event time by which either label is known.
         baseline: Triton model of the baseline arm.
         canary: Triton model of the canary arm.
-        now: event time; labels known later are left out.
+        now: event time; labels that mature later are left out.
 
     Returns:
-        Columns request_id, label, baseline, canary (probabilities), in the order in which the labels became known.
+        Columns request_id, label, baseline, canary (probabilities), in the order in which the rows matured. That order
+        must not depend on the label: a flight that leaves on time is known to be on time before another is known to be
+        late, and a test that saw the rows in the order of their news would first see too many of one kind.
     """
     answered = predictions.filter(pl.col("triton_model") == baseline).select(
         "prediction_id", "request_id", baseline="score"
@@ -27,11 +29,11 @@ def paired_rows(
     shadowed = paired.filter((pl.col("triton_model") == canary) & (pl.col("outcome") == "ok")).select(
         "prediction_id", canary="score"
     )
-    mature = labels.filter(pl.col("label_known_at") <= now).select("request_id", "label", "label_known_at")
+    mature = labels.filter(pl.col("matures_at") <= now).select("request_id", "label", "matures_at")
     return (
         answered.join(shadowed, on="prediction_id")
         .unique("request_id", keep="first", maintain_order=True)
         .join(mature, on="request_id")
-        .sort("label_known_at", "request_id")
+        .sort("matures_at", "request_id")
         .select("request_id", pl.col("label").cast(pl.Float64), "baseline", "canary")
     )

@@ -1,49 +1,65 @@
 """The verdict on the canary under way, from what the lake holds."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from orchestration.features.views import LATE_MIN
 from orchestration.ingestion.partitions import days, partition_path
-from orchestration.ingestion.predictions import read_paired, read_predictions
+from orchestration.ingestion.predictions import read_generation, read_paired
 from orchestration.rollout.evidence import paired_rows
 from orchestration.rollout.policy import POLICY
 from orchestration.rollout.verdict import Verdict, judge
 from serving_gateway.contracts.rollout import RolloutState
 
 
-def judge_canary(
-    lake: Path, state: RolloutState | None, *, since: datetime, now: datetime
-) -> tuple[str | None, Verdict]:
-    """Judge the state's canary on the predictions of event times [since, now].
+@dataclass(frozen=True)
+class Trial:
+    """What is judged: the canary's Triton model, from the (epoch, generation) that gave it traffic."""
 
-    Returns the canary's Triton model and the verdict; (None, inconclusive) when no canary has traffic.
+    canary: str
+    epoch: int
+    generation: int
+
+    @classmethod
+    def of(cls, state: RolloutState | None) -> "Trial | None":
+        """The trial under way, or None when no canary has traffic."""
+        if state is None or state.arms.canary is None or not state.canary_weight_bp:
+            return None
+        return cls(state.arms.canary.triton_model, state.epoch, state.generation)
+
+
+def judge_trial(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> Verdict:
+    """Judge a trial on everything that was logged in its generation and has matured by the event time `now`.
+
+    `baseline` is the Triton model of the baseline arm. Always the whole trial: a window that moved would restart the
+    test with every look, and fail innocent canaries far more often than the policy says.
     """
-    canary = state.arms.canary if state and state.canary_weight_bp else None
-    if state is None or canary is None:
-        return None, Verdict("inconclusive", "no canary has traffic", 0)
-    end = now + timedelta(microseconds=1)
-    predictions = read_predictions(lake, since, end).filter(
-        (pl.col("epoch") == state.epoch) & (pl.col("generation") == state.generation)
-    )
+    predictions = read_generation(lake, trial.epoch, trial.generation)
+    if predictions.is_empty():
+        return Verdict("inconclusive", "no prediction of this trial has landed yet", 0)
+    first, last = predictions["event_time"].min(), predictions["event_time"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
     rows = paired_rows(
         predictions,
-        read_paired(lake, since, end),
-        _labels(lake / "training", since, now),
-        baseline=state.arms.baseline.triton_model,
-        canary=canary.triton_model,
+        read_paired(lake, first, last + timedelta(microseconds=1)),
+        _labels(lake / "training", first, last),
+        baseline=baseline,
+        canary=trial.canary,
         now=now,
     )
-    verdict = judge(rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), POLICY)
-    return canary.triton_model, verdict
+    return judge(rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), POLICY)
 
 
-def _labels(training: Path, since: datetime, now: datetime) -> pl.DataFrame:
-    """Outcomes of the flights whose requests fall into the range, from the days that have been ingested."""
+def _labels(training: Path, first: datetime, last: datetime) -> pl.DataFrame:
+    """Outcomes of the flights whose requests were made in [first, last], from the days that have been ingested."""
     # a request is made on the day of its flight or the one before
-    wanted = days(since.date(), now.date() + timedelta(days=2))
+    wanted = days(first.date(), last.date() + timedelta(days=2))
     paths = [path for day in wanted if (path := partition_path(training, day)).exists()]
-    columns = {"request_id": pl.String(), "label": pl.Int8(), "label_known_at": pl.Datetime("us", "UTC")}
+    columns = {"request_id": pl.String(), "label": pl.Int8(), "sched_dep": pl.Datetime("us", "UTC")}
     frames = [pl.read_parquet(path, columns=list(columns), hive_partitioning=False) for path in paths]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=columns)
+    rows = pl.concat(frames) if frames else pl.DataFrame(schema=columns)
+    return rows.with_columns(matures_at=pl.col("sched_dep") + timedelta(minutes=LATE_MIN))

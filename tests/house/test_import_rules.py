@@ -32,23 +32,17 @@ def copy(tmp_path: Path) -> Path:
         ("orchestration/rollout/act.py", "import serving_gateway.gateway", "The batch side sees"),
         ("orchestration/defs/rollout.py", "from serving_gateway.log import spool", "The batch side sees"),
         ("orchestration/drift/report.py", "import dagster", "Dagster stays"),
+        ("orchestration/new_room/__init__.py", "import dagster", "Dagster stays"),
+        ("triton_models/launch.py", "import dagster", "Dagster stays"),
+        ("triton_models/launch.py", "import orchestration.settings", "Triton's side"),
         ("orchestration/features/layout.py", "import feature_repo.flight_features", "The feature repo"),
     ],
 )
 def test_a_planted_violation_is_found(copy: Path, module: str, planted: str, rule: str) -> None:
     path = copy / module
-    path.write_text(path.read_text() + f"\n{planted}\n")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{planted}\n")
     found = lint(copy)
     assert found.returncode != 0
     broken = [line for line in found.stdout.splitlines() if " BROKEN" in line]
     assert any(line.startswith(rule) for line in broken), found.stdout
-
-
-def test_every_subject_of_the_batch_side_is_kept_free_of_dagster() -> None:
-    """A new folder under orchestration must be named in the rule."""
-    import tomllib
-
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (rule,) = [c for c in contracts if c["name"].startswith("Dagster stays")]
-    subjects = {f"orchestration.{p.parent.name}" for p in (ROOT / "orchestration").glob("*/__init__.py")}
-    assert subjects - {"orchestration.defs"} <= set(rule["source_modules"])

@@ -1,5 +1,7 @@
 """Landing of the prediction log, against a real Redis."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,3 +107,25 @@ def test_a_foreign_entry_stops_the_landing_and_stays_in_the_stream(client: redis
     with pytest.raises(msgspec.MsgspecError):
         land(client, tmp_path)
     assert client.xlen(keys.PREDICTIONS) == 1
+
+
+def test_two_landings_at_once_lose_nothing(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+    """Entries keep arriving while several landings run; each record is in the lake in the end."""
+    stop = threading.Event()
+
+    def keep_landing() -> None:
+        with redis.Redis.from_url(redis_url) as own:
+            while not stop.is_set():
+                land(own, tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(keep_landing) for _ in range(4)]
+        end = 0
+        for number in range(300):
+            end = ship(client, end, [prediction(number)])
+        stop.set()
+        for each in running:
+            each.result(timeout=30)
+    land(client, tmp_path)
+    assert read_predictions(tmp_path, *DAY).height == 300
+    assert client.hget(keys.LANDED, "g1/1.seg") == str(end).encode()

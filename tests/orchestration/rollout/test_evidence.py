@@ -18,7 +18,7 @@ def paired(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
 
 
 def labels(*rows: tuple[str, int, datetime]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["request_id", "label", "label_known_at"], orient="row")
+    return pl.DataFrame(rows, schema=["request_id", "label", "matures_at"], orient="row")
 
 
 def test_rows_scored_by_both_with_a_known_label_count_in_the_order_of_their_labels() -> None:
@@ -54,3 +54,15 @@ def test_a_request_asked_twice_counts_once() -> None:
         baseline="m_v1", canary="m_v2", now=NOON,
     )  # fmt: skip
     assert found.height == 1
+
+
+def test_the_order_of_the_rows_does_not_depend_on_their_labels() -> None:
+    """An on-time flight is known to be so before its deadline; it must not enter the test before an earlier late one."""
+    asked = [NOON + timedelta(minutes=m) for m in range(4)]
+    found = paired_rows(
+        predictions(*((f"p{i}", f"r{i}", "m_v1", 0.1) for i in range(4))),
+        paired(*((f"p{i}", "m_v2", "ok", 0.9) for i in range(4))),
+        labels(*((f"r{i}", i % 2, at + timedelta(minutes=75)) for i, at in enumerate(asked))),
+        baseline="m_v1", canary="m_v2", now=NOON + timedelta(days=1),
+    )  # fmt: skip
+    assert found["request_id"].to_list() == ["r0", "r1", "r2", "r3"]

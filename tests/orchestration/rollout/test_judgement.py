@@ -1,0 +1,106 @@
+"""A trial judged from the lake: all of its rows, in an order that no label decides."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from orchestration.ingestion.partitions import partition_path
+from orchestration.ingestion.predictions import PAIRED_SCHEMA, PREDICTION_SCHEMA
+from orchestration.rollout.judgement import Trial, judge_trial
+from orchestration.rollout.policy import POLICY
+from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+
+NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
+TRIAL = Trial("m_v2", 1, 3)
+
+
+def arm(version: int) -> Arm:
+    return Arm(model="m", version=str(version), triton_model=f"m_v{version}", contract_digest="d")
+
+
+def write_day(lake: Path, day: date, rng: np.random.Generator, *, trial: Trial, worse: float, rows: int = 300) -> None:
+    """A day of rows that the baseline answered and the canary shadowed; `worse` is added to the canary's logit."""
+    asked = [datetime(day.year, day.month, day.day, 1, tzinfo=UTC) + timedelta(minutes=i) for i in range(rows)]
+    names = [f"{day}-{trial.generation}-{i:04}" for i in range(rows)]
+    truth = rng.beta(1.2, 3.6, rows)
+    logit = np.log(truth / (1 - truth))
+    score = {m: 1 / (1 + np.exp(-(logit + rng.normal(0, 0.5, rows) + d))) for m, d in (("m_v1", 0.0), ("m_v2", worse))}
+    common = {"prediction_id": names, "event_time": asked}
+    predictions = pl.DataFrame(
+        common
+        | {
+            "request_id": names,
+            "triton_model": "m_v1",
+            "epoch": trial.epoch,
+            "generation": trial.generation,
+            "score": score["m_v1"],
+        }
+    )
+    paired = pl.DataFrame(common | {"arm": "shadow", "triton_model": "m_v2", "outcome": "ok", "score": score["m_v2"]})
+    outcomes = pl.DataFrame(
+        {
+            "request_id": names,
+            "label": (rng.random(rows) < truth).astype(np.int8),
+            "sched_dep": [a + timedelta(hours=1) for a in asked],
+        }
+    )
+    for name, frame, schema in (("predictions", predictions, PREDICTION_SCHEMA), ("paired", paired, PAIRED_SCHEMA)):
+        folder = lake / name / f"day={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        missing = [pl.lit(None, dtype).alias(c) for c, dtype in schema.items() if c not in frame.columns]
+        frame.with_columns(missing).select(list(schema)).cast(dict(schema)).write_parquet(
+            folder / f"{trial.generation}.parquet"
+        )
+    path = partition_path(lake / "training", day)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = [pl.read_parquet(path, hive_partitioning=False)] if path.exists() else []
+    pl.concat([*known, outcomes.cast({"sched_dep": pl.Datetime("us", "UTC")})]).write_parquet(path)
+
+
+@pytest.mark.parametrize(("worse", "outcomes"), [(1.5, {"fail"}), (0.0, {"pass", "inconclusive"})])
+def test_a_trial_is_judged_on_what_was_logged(tmp_path: Path, worse: float, outcomes: set[str]) -> None:
+    write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=TRIAL, worse=worse)
+    verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=NOON + timedelta(days=1))
+    assert verdict.outcome in outcomes
+    assert verdict.rows == 300
+
+
+def test_rows_of_another_generation_do_not_count(tmp_path: Path) -> None:
+    write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=Trial("m_v2", 1, 2), worse=1.5)
+    verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=NOON + timedelta(days=1))
+    assert (verdict.outcome, verdict.rows) == ("inconclusive", 0)
+
+
+def test_rows_count_only_when_either_label_would_be_known(tmp_path: Path) -> None:
+    write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=TRIAL, worse=0.0)
+    # asked at 01:00, 01:01, ...; a row matures 75 minutes later
+    now = datetime(2013, 5, 1, 2, 24, 59, tzinfo=UTC)
+    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).rows == 10
+
+
+def test_an_innocent_canary_judged_every_day_is_failed_no_more_often_than_the_policy_says(tmp_path: Path) -> None:
+    """The whole trial counts at each look: a window that moved would begin the test anew every day."""
+    failed = 0
+    for run in range(40):
+        rng, lake = np.random.default_rng(run), tmp_path / str(run)
+        outcomes = []
+        for day in range(4):
+            write_day(lake, NOON.date() + timedelta(days=day), rng, trial=TRIAL, worse=0.0, rows=400)
+            now = NOON + timedelta(days=day + 1)
+            outcomes.append(judge_trial(lake, TRIAL, baseline="m_v1", now=now))
+        assert [v.rows for v in outcomes] == [400, 800, 1200, 1600]
+        failed += any(v.outcome == "fail" for v in outcomes)
+    assert failed / 40 <= POLICY.alpha_fail + 0.04
+
+
+def test_a_trial_is_a_canary_with_traffic() -> None:
+    state = RolloutState(
+        epoch=1, generation=3, phase="canary", arms=Arms(baseline=arm(1), canary=arm(2)), canary_weight_bp=1000
+    )
+    assert Trial.of(state) == TRIAL
+    assert Trial.of(None) is None
+    idle = RolloutState(epoch=1, generation=3, phase="rolled_back", arms=Arms(baseline=arm(1), canary=arm(2)))
+    assert Trial.of(idle) is None
