@@ -91,18 +91,18 @@ class DagsterRuns:
     def __init__(self, url: str) -> None:
         self._url = url
         self._http = httpx.Client(timeout=30, trust_env=False)
-        nodes = self._ask(_LOCATION, {})["repositoriesOrError"]["nodes"]
-        self._repository = {"repositoryName": nodes[0]["name"], "repositoryLocationName": nodes[0]["location"]["name"]}
+        nodes = self.ask(_LOCATION, {})["repositoriesOrError"]["nodes"]
+        self.repository = {"repositoryName": nodes[0]["name"], "repositoryLocationName": nodes[0]["location"]["name"]}
 
     def launch(self, job: str, *, ops: dict[str, Any] | None = None, tags: dict[str, str] | None = None) -> str:
         """Queue a run of `job` with the given op configuration; returns its id. Raises DagsterError if refused."""
         run_config = {"ops": {name: {"config": config} for name, config in (ops or {}).items()}}
         params = {
-            "selector": {**self._repository, "pipelineName": job},
+            "selector": {**self.repository, "pipelineName": job},
             "runConfigData": run_config,
             "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in (tags or {}).items()]},
         }
-        answer = self._ask(_LAUNCH, {"params": params})["launchRun"]
+        answer = self.ask(_LAUNCH, {"params": params})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             raise DagsterError(f"{job} was not launched: {answer}")
         return str(answer["run"]["runId"])
@@ -111,7 +111,7 @@ class DagsterRuns:
         """Wait for the run's end; returns it with its events, whatever its status. Raises DagsterError on time-out."""
         deadline = time.monotonic() + timeout_s
         while True:
-            status = self._ask(_RUN, {"id": run_id})["runOrError"]["status"]
+            status = self.ask(_RUN, {"id": run_id})["runOrError"]["status"]
             if status in FINISHED:
                 return self.run(run_id, status)
             if time.monotonic() > deadline:
@@ -120,18 +120,19 @@ class DagsterRuns:
 
     def run(self, run_id: str, status: str) -> Run:
         """The run with its events as they stand."""
-        events = self._ask(_EVENTS, {"id": run_id})["logsForRun"]["events"]
+        events = self.ask(_EVENTS, {"id": run_id})["logsForRun"]["events"]
         return Run(run_id, status, f"{self._url}/runs/{run_id}", events)
 
     def launched_by_sensor(self, job: str, sensor: str, *, after: float) -> str | None:
         """Id of a run of `job` that `sensor` requested after the UNIX time `after`, or None yet."""
-        for run in self._ask(_RUNS, {"job": job})["runsOrError"]["results"]:
+        for run in self.ask(_RUNS, {"job": job})["runsOrError"]["results"]:
             tags = {tag["key"]: tag["value"] for tag in run["tags"]}
             if tags.get("dagster/sensor_name") == sensor and run["creationTime"] >= after:
                 return str(run["runId"])
         return None
 
-    def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """`data` of a GraphQL answer. Raises DagsterError with the first error."""
         answer = self._http.post(f"{self._url}/graphql", json={"query": query, "variables": variables}).json()
         if answer.get("errors"):
             raise DagsterError(f"GraphQL: {answer['errors'][0]['message']}")

@@ -59,6 +59,14 @@ class Platform:
     def predict(self, body: Any) -> httpx.Response:
         return httpx.post(f"{self.settings.gateway_url}/predict", json=body, timeout=10, trust_env=False)
 
+    def last_tick(self, sensor: str) -> float:
+        """UNIX time of the sensor's last finished tick under the daemon; 0 before the first."""
+        query = """query Ticks($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
+            sensorState { ticks(limit: 1, statuses: [SUCCESS, SKIPPED]) { timestamp } } } } }"""
+        found = self.runs.ask(query, {"sensor": {**self.runs.repository, "sensorName": sensor}})
+        ticks = found["sensorOrError"]["sensorState"]["ticks"]
+        return float(ticks[0]["timestamp"]) if ticks else 0.0
+
     def start_canary(self) -> str:
         """Train the blizzard challenger and make it the canary; returns its Triton model."""
         ops = {

@@ -68,37 +68,6 @@ def test_a_corrupted_day_fails_its_check_and_stops_what_depends_on_it(
     assert not partition_path(tmp_path / "lake" / "training", DAY).exists()
 
 
-def test_a_failed_verdict_is_requested_once(repository: dg.RepositoryDefinition) -> None:
-    """The sensor on an instance that holds a failed check: one request, then a skip; an `error` is left to people."""
-    from orchestration.defs.rollout import rollback_on_failed_verdict
-    from orchestration.defs.verdicts import CANARY_CHECK
-
-    instance = dg.DagsterInstance.ephemeral()
-
-    @dg.asset(name="canary_verdict", check_specs=[dg.AssetCheckSpec(CANARY_CHECK.name, asset="canary_verdict")])
-    def verdict(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        outcome = context.run.tags["outcome"]
-        metadata = {"outcome": outcome, "canary": "m_v2", "reason": "worse"}
-        check = dg.AssetCheckResult(check_name=CANARY_CHECK.name, passed=outcome == "pass", metadata=metadata)
-        return dg.MaterializeResult(check_results=[check])
-
-    def tick(cursor: str | None) -> tuple[object, str | None]:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
-        return rollback_on_failed_verdict(context), context.cursor
-
-    asked, cursor = tick(None)
-    assert isinstance(asked, dg.SkipReason)
-    for outcome in ("pass", "error"):
-        dg.materialize([verdict], instance=instance, tags={"outcome": outcome})
-        assert isinstance(tick(cursor)[0], dg.SkipReason), outcome
-    failed = dg.materialize([verdict], instance=instance, tags={"outcome": "fail"})
-    asked, cursor = tick(cursor)
-    assert isinstance(asked, dg.RunRequest)
-    assert asked.run_key == failed.run_id
-    assert asked.run_config["ops"]["roll_back_canary"]["config"] == {"canary": "m_v2", "reason": "worse"}
-    assert isinstance(tick(cursor)[0], dg.SkipReason)
-
-
 def test_day_ranges_are_checked() -> None:
     from orchestration.defs.common import parse_days
 
