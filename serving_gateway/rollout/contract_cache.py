@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-import msgspec
 import redis.asyncio
 
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.control import keys
+from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class ContractCache:
 def _parsed(document: bytes | str, digest: str) -> ModelContract | None:
     try:
         contract = ModelContract.from_json(document)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _log.warning("contract %s is unreadable: %s", digest, error)
         return None
     if contract.digest != digest:

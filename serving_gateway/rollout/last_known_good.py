@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,6 @@ class LastKnownGood:
 def _read(path: Path) -> RolloutState | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=RolloutState)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _log.warning("%s is unreadable and ignored: %s", path, error)
         return None

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import NoRolloutError, RolloutStore
 from serving_gateway.control.transitions import rolled_back
+from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 from serving_gateway.rollout.reflex import TripPolicy, Window, trip_reason
 
@@ -106,6 +107,6 @@ class Tripwire:
 def _read(file: Path) -> Trip | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Trip) if file.is_file() else None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _log.warning("%s is unreadable and ignored: %s", file, error)
         return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from serving_gateway.documents import UNREADABLE
 from serving_gateway.triton.errors import ScoreError
 
 
@@ -31,6 +32,7 @@ class _ErrorReply(Struct):
     error: str
 
 
+_MAX_LENGTH_DIGITS = 18  # int() refuses thousands of them
 _decode_infer = msgspec.json.Decoder(_InferReply).decode
 _decode_error = msgspec.json.Decoder(_ErrorReply).decode
 
@@ -58,12 +60,12 @@ class InferMessages:
         if reply.status != 200:
             raise ScoreError("error", f"{self._model}: Triton answered {reply.status}: {_error_text(reply.body)}")
         header_bytes = reply.headers.get("inference-header-content-length", "")
-        if not header_bytes.isdigit():
+        if not header_bytes.isdecimal() or len(header_bytes) > _MAX_LENGTH_DIGITS:
             raise self._invalid("no binary output")
         at = int(header_bytes)
         try:
             outputs = _decode_infer(reply.body[:at]).outputs
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise self._invalid(f"unreadable header: {error}") from error
         data = reply.body[at:]
         found = [(o.name, o.datatype, o.shape) for o in outputs]
@@ -108,5 +110,5 @@ def get_request(host: str, path: str) -> bytes:
 def _error_text(body: bytes) -> str:
     try:
         return _decode_error(body).error
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return body[:200].decode(errors="replace")

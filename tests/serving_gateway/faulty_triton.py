@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class FaultyTriton:
-    """`faults` maps a model's name to one of hang, nan, shape, error, close, slow; others score `scores` (0.25)."""
+    """`faults` maps a model's name to one of hang, nan, shape, bytes, upgrade, error, close, slow; others score `scores` (0.25)."""
 
     def __init__(self) -> None:
         self.faults: dict[str, str] = {}
@@ -48,6 +48,10 @@ class FaultyTriton:
             raise ConnectionResetError
         if fault == "error":
             return _http(500, b'{"error":"planted"}')
+        if fault == "bytes":
+            return _http(200, b'{"outputs":"\xff\xfe"}', 16)
+        if fault == "upgrade":
+            return b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
         score = float("nan") if fault == "nan" else self.scores.get(model, 0.25)
         shape = [n, 2] if fault == "shape" else [n, 1]
         count = shape[0] * shape[1]

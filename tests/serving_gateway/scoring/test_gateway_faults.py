@@ -34,7 +34,15 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
-    [("nan", "invalid"), ("shape", "invalid"), ("error", "error"), ("close", "error"), ("hang", "timeout")],
+    [
+        ("nan", "invalid"),
+        ("shape", "invalid"),
+        ("bytes", "invalid"),
+        ("upgrade", "error"),
+        ("error", "error"),
+        ("close", "error"),
+        ("hang", "timeout"),
+    ],
 )
 def test_a_failing_canary_is_answered_by_the_baseline_within_the_deadline(
     fault: str, kind: str, gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
@@ -66,14 +74,15 @@ def test_a_failing_baseline_is_said_clearly(
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
+@pytest.mark.parametrize(("fault", "outcome"), [("error", "error"), ("bytes", "invalid")])
 def test_a_failing_shadow_touches_no_answer(
-    gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
+    fault: str, outcome: str, gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
 ) -> None:
     serve(redis_url, gateway, state_of(CONTRACT, shadow=TWO, shadow_fraction=1.0))
-    triton_stand_in.faults["delay_v2"] = "error"
+    triton_stand_in.faults["delay_v2"] = fault
     for _ in range(15):
         assert gateway.predict(INSTANCE).json()["predictions"][0]["arm"] == "baseline"
-    wait_for(lambda: any(isinstance(r, PairedRecord) and r.paired.outcome == "error" for r in shipped(redis_url)))
+    wait_for(lambda: any(isinstance(r, PairedRecord) and r.paired.outcome == outcome for r in shipped(redis_url)))
     assert gateway.health()["trip"] is None
 
 

@@ -2,6 +2,8 @@ import json
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serving_gateway.triton.errors import ScoreError
 from serving_gateway.triton.messages import InferMessages, Reply
@@ -49,7 +51,13 @@ def test_scores_come_back_in_order() -> None:
         (Reply(200, {"inference-header-content-length": "2"}, b"{}"), "invalid"),
         (Reply(200, {"inference-header-content-length": "9999"}, b"nonsense"), "invalid"),
         (Reply(200, {"inference-header-content-length": "-1"}, b"{}"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "\xb2"}, b"{}"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "9" * 5000}, b"{}"), "invalid"),
+        (Reply(200, {"inference-header-content-length": "15"}, b'{"outputs":"\xff"}'), "invalid"),
+        (Reply(200, {"inference-header-content-length": "15"}, b'{"outputs":"\xff" '), "invalid"),
+        (Reply(200, {"inference-header-content-length": "99999"}, b'{"x":' + b"[" * 90_000), "invalid"),
         (Reply(500, {}, b'{"error":"planted"}'), "error"),
+        (Reply(500, {}, b'{"error":"\xff"}'), "error"),
         (Reply(503, {}, b"<html>"), "error"),
         (Reply(404, {}, b""), "error"),
     ],
@@ -59,6 +67,13 @@ def test_anything_else_is_charged(answer: Reply, outcome: str) -> None:
         MESSAGES.scores(answer, 2)
     assert caught.value.outcome == outcome
     assert "m_v1" in str(caught.value)
+
+
+@given(st.integers(0, 40), st.binary(max_size=200), st.sampled_from([200, 500]))
+def test_whatever_bytes_come_it_is_scores_or_a_score_error(length: int, body: bytes, status: int) -> None:
+    answer = Reply(status, {"inference-header-content-length": str(length)}, b'{"outputs":[{"name":"' + body)
+    with pytest.raises(ScoreError):
+        MESSAGES.scores(answer, 2)
 
 
 def test_tritons_own_words_are_passed_on() -> None:
