@@ -69,9 +69,15 @@ def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
         state = store.change(transition)
     except NoRolloutError:
         return _nothing(None)
-    if not changed:
-        return _nothing(state)
-    print(f"Rolled back: {state.arms.baseline.triton_model} answers everything, generation {state.generation}.")
+    if changed:
+        print(f"Rolled back: {state.arms.baseline.triton_model} answers everything, generation {state.generation}.")
+    else:
+        _nothing(state)
+    return _confirmed(store, state, timeout_s, started)
+
+
+def _confirmed(store: RolloutStore, state: RolloutState, timeout_s: float, started: float) -> int:
+    """Waits for the gateways, also where nothing changed: a rollback may stand that a gateway does not obey yet."""
     try:
         gateways = store.wait_until_served(state, timeout_s=timeout_s, alive_within_s=ALIVE_WITHIN_S)
     except TimeoutError as error:

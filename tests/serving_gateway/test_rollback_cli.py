@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
+import redis
 
-from serving_gateway.control.store import RolloutStore
+from serving_gateway.control import keys
+from serving_gateway.control.store import Acknowledgement, RolloutStore
 from tests.servers import ROOT, free_port
 from tests.serving_gateway.support import CONTRACT, gateway_process, publish_state, state_of, version, wait_for
 
@@ -45,6 +49,18 @@ def test_with_confirm_it_waits_for_the_gateways_and_says_how_long(redis_url: str
     assert store.acknowledgements() == []  # a gateway that stops takes its acknowledgement back
 
 
+def test_run_again_it_still_waits_for_the_gateway_that_lags(redis_url: str) -> None:
+    store = publish_state(redis_url, CANARY, CONTRACT, version(2))
+    lagging = Acknowledgement("lagging", 1, 1, 2500, time.time())
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(keys.ACKS, "lagging", msgspec.json.encode(lagging))
+    for _ in range(2):
+        done = rollback(redis_url, "--confirm", "--timeout", "0.1")
+        assert done.returncode == 1
+        assert "older generation: lagging" in done.stderr
+    assert store.read().generation == 2  # type: ignore[union-attr]
+
+
 def test_no_live_gateway_is_said_and_fails(redis_url: str) -> None:
     store = publish_state(redis_url, CANARY, CONTRACT, version(2))
     done = rollback(redis_url, "--confirm")
@@ -58,10 +74,11 @@ def test_nothing_to_roll_back(redis_url: str) -> None:
         done = rollback(redis_url, *arguments)
         assert (done.returncode, done.stdout) == (0, "Nothing to roll back: no model is served yet.\n")
     publish_state(redis_url, state_of(CONTRACT), CONTRACT)
-    for arguments in ((), ("--confirm",)):
+    for arguments, code in (((), 0), (("--confirm",), 1)):
         done = rollback(redis_url, *arguments)
-        assert done.returncode == 0
+        assert done.returncode == code
         assert "delay_v1 answers everything" in done.stdout
+        assert ("no gateway is alive" in done.stderr) == bool(code)
     assert len(RolloutStore.connect(redis_url).history()) == 1
 
 
