@@ -62,10 +62,13 @@ class Tripwire:
         self._watched = ""
         self._settled_at = None
         self.trip = Trip(triton_model=triton_model, reason=reason, time=datetime.now(UTC).isoformat())
-        replace_file(self._file, msgspec.json.encode(self.trip))
         self._tripped.set()
         _log.warning("canary %s is stopped: %s", triton_model, reason)
         self.on_trip(self.trip)
+        try:  # last: a disk that refuses must not keep the canary going
+            replace_file(self._file, msgspec.json.encode(self.trip))
+        except OSError as error:
+            _log.error("the trip is not on disk, a restart before the store has it forgets it: %s", error)
 
     def stops(self, state: RolloutState) -> bool:
         """Whether the canary of `state` gets no traffic here. A state after the rollback may name the model again."""
@@ -99,14 +102,20 @@ class Tripwire:
             _log.warning("the rollback of %s is not in the store yet: %s", trip.triton_model, error)
             return False
         if self.trip is trip:
-            self._file.unlink(missing_ok=True)
             self._settled_at = state.position
+            self._forget()
         return True
+
+    def _forget(self) -> None:
+        try:
+            self._file.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("delete %s, or a restart rolls that canary back again: %s", self._file, error)
 
 
 def _read(file: Path) -> Trip | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Trip) if file.is_file() else None
-    except UNREADABLE as error:
+    except (OSError, *UNREADABLE) as error:
         _log.warning("%s is unreadable and ignored: %s", file, error)
         return None
