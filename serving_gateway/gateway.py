@@ -77,14 +77,15 @@ class Gateway:
         operations = Operations(
             gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
         )
+        deadline_s = self._settings.deadline_ms / 1000
         predict = Predict(
             follower=self._follower,
             clock=EventClock(replay=self._settings.replay),
-            scorer=Scorer(metrics, self._tripwire),
+            scorer=Scorer(metrics, self._tripwire, deadline_s=deadline_s),
             shadow=self._shadow,
             spool=self._spool,
             metrics=metrics,
-            deadline_s=self._settings.deadline_ms / 1000,
+            deadline_s=deadline_s,
         )
         return Router(
             {

@@ -14,14 +14,16 @@ from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.triton.errors import ScoreError
 
 CANARY_SHARE = 0.5  # of the time that is left: the rest is kept for the fallback
+FAIR_SHARE = 0.25  # of the whole deadline: with less, a timeout is the feature read's, not the canary's
 
 
 class Scorer:
     """Fills `arm`, `score`, `latency_us` and `fallback_from` of rows."""
 
-    def __init__(self, metrics: Metrics, tripwire: Tripwire) -> None:
+    def __init__(self, metrics: Metrics, tripwire: Tripwire, *, deadline_s: float) -> None:
         self._metrics = metrics
         self._tripwire = tripwire
+        self._fair_s = deadline_s * FAIR_SHARE
 
     async def score(self, served: Served, rows: Sequence[ScoringRow], *, started: float, deadline: float) -> None:
         """Score every row before `deadline` (event loop time). Latency counts from `started` (`time.perf_counter`).
@@ -45,12 +47,14 @@ class Scorer:
         self, served: Served, canary: LoadedArm, rows: list[ScoringRow], started: float, deadline: float
     ) -> None:
         now = asyncio.get_running_loop().time()
+        slice_s = (deadline - now) * CANARY_SHARE
         try:
-            await self._batch(canary, rows, started, now + (deadline - now) * CANARY_SHARE)
-        except ScoreError:
+            await self._batch(canary, rows, started, now + slice_s)
+        except ScoreError as error:
             await self._by_baseline(served, rows, started, deadline, fallback_from="canary")
             # Charged only now: where the baseline fails too, it is Triton or the world, and no canary's fault.
-            self._tripwire.observe(canary.arm.triton_model, failed=True)
+            if error.outcome != "timeout" or slice_s >= self._fair_s:
+                self._tripwire.observe(canary.arm.triton_model, failed=True)
             self._metrics.fallbacks.inc(len(rows))
         else:
             self._tripwire.observe(canary.arm.triton_model, failed=False)

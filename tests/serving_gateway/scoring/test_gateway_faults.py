@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from serving_gateway.contracts.prediction import PairedRecord
 from serving_gateway.control.store import RolloutStore
@@ -23,6 +24,7 @@ from tests.serving_gateway.support import (
     many,
     predictions,
     publish_state,
+    put_all_views,
     serve,
     shipped,
     state_of,
@@ -108,6 +110,44 @@ def test_the_reflex_stops_the_canary_here_and_in_the_store(
     store.wait_until_served(again, timeout_s=2)
     wait_for(lambda: gateway.health()["canary_weight_bp"] == 10_000)  # a later state may name the model again
     assert gateway.predict(INSTANCE).json()["predictions"][0]["arm"] == "canary"
+
+
+def test_a_disk_that_refuses_does_not_keep_the_canary_going(
+    redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path
+) -> None:
+    triton_stand_in.faults["delay_v2"] = "error"
+    store = publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=10_000), CONTRACT, TWO)
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway/trips").write_text("a file where the folder belongs: neither written nor deleted in")
+    with gateway_process(tmp_path, redis_url, triton_stand_in.address) as gateway:
+        wait_for(lambda: gateway.client.get("/ready").status_code == 200)
+        body = {"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"}
+        rows = [gateway.predict(body).json()["predictions"][0] for _ in range(12)]
+        assert ["fallback_from" in row for row in rows] == [True] * 10 + [False] * 2
+        wait_for(lambda: store.read().phase == "rolled_back")  # type: ignore[union-attr]
+        wait_for(lambda: gateway.health()["generation"] == 2)
+        assert gateway.process.poll() is None
+
+
+def test_a_timeout_is_charged_only_where_the_canary_had_time(
+    redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path
+) -> None:
+    triton_stand_in.faults["delay_v2"] = "hang"
+    publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=10_000), CONTRACT, TWO)
+    with (
+        redis.Redis.from_url(redis_url) as client,
+        gateway_process(tmp_path, redis_url, triton_stand_in.address, GATEWAY_DEADLINE_MS="2000") as gateway,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        put_all_views(client)
+        wait_for(lambda: gateway.client.get("/ready").status_code == 200)
+        wait_for(lambda: gateway.predict(INSTANCE).status_code == 200)  # connected, and the clock is known
+        client.client_pause(1400)  # the feature read takes most of the deadline
+        answers = list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
+        assert {a.json()["predictions"][0]["fallback_from"] for a in answers if a.status_code == 200} == {"canary"}
+        assert gateway.health()["trip"] is None
+        list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
+        assert gateway.health()["trip"] is not None
 
 
 def test_reflex_off_leaves_the_canary_alone(redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path) -> None:
