@@ -49,7 +49,7 @@ class FaultyTriton:
         if fault == "error":
             return _http(500, b'{"error":"planted"}')
         if fault == "bytes":
-            return _http(200, b'{"outputs":"\xff\xfe"}', 16)
+            return _http(200, b'{"outputs":[{"name":"\xff"}]}', 27)
         if fault == "upgrade":
             return b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
         score = float("nan") if fault == "nan" else self.scores.get(model, 0.25)
