@@ -6,6 +6,7 @@ ACKS = "{drift}:rollout:acks"
 CHANGED = "{drift}:rollout:changed"
 CLOCK = "{drift}:clock"
 PREDICTIONS = "{drift}:predictions"
+LIFE = "{drift}:predictions:life"  # a random value that a Redis which lost its data cannot have
 LANDED = "{drift}:predictions:landed"
 
 

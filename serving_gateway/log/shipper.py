@@ -1,15 +1,16 @@
 """Ships spooled frames to the Redis stream, at least once, and deletes segments whose records have landed.
 
-What Redis forgot is sent again: whenever the connection breaks, Redis restarts or the stream fell behind what was put
-into it, shipping starts over from the landed offsets. Readers deduplicate.
+What Redis forgot is sent again: whenever Redis restarted (its run id) or lost its data while running (a marker beside the
+stream), shipping starts over from the landed offsets. Readers deduplicate.
 """
 
 import asyncio
 import logging
+import secrets
 import time
 
 import redis.asyncio
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from serving_gateway.contracts.prediction_log import StreamBatch, encode_records
 from serving_gateway.control import keys
@@ -28,8 +29,7 @@ class Shipper:
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self._redis = client
         self._wake = asyncio.Event()
-        self._redis_run = ""
-        self._last_entry = (0, 0)
+        self._memory = ("", b"")
         self._checked_at = float("-inf")
 
     def wake(self) -> None:
@@ -47,12 +47,12 @@ class Shipper:
                 if in_step:
                     _log.warning("prediction log: Redis does not take records, they wait in the spool: %s", error)
                 in_step = False
-                self._redis_run = ""
+                self._checked_at = float("-inf")
             await self._pause()
 
     async def step(self, spool: Spool) -> None:
         """Ship everything that waits, and once a second look at what has landed."""
-        if time.monotonic() - self._checked_at >= CHECK_S or not self._redis_run:
+        if time.monotonic() - self._checked_at >= CHECK_S:
             await self._check(spool)
         for segment in list(spool.segments):
             while segment.shipped < segment.size:
@@ -61,33 +61,33 @@ class Shipper:
     async def _ship(self, segment: Segment) -> None:
         payloads, end = segment.read(BATCH_BYTES)
         batch = StreamBatch(segment=segment.name, start=segment.shipped, end=end, records=encode_records(payloads))
-        entry = await self._redis.xadd(keys.PREDICTIONS, batch.to_fields())  # type: ignore[arg-type]  # invariant dict
-        self._last_entry = _entry_id(entry)
+        await self._redis.xadd(keys.PREDICTIONS, batch.to_fields())  # type: ignore[arg-type]  # invariant dict
         segment.shipped = end
 
     async def _check(self, spool: Spool) -> None:
-        run = (await self._redis.info("server"))["run_id"]
-        last = await self._last_in_stream()
-        names = [segment.name for segment in spool.segments]
-        landed = [int(v or 0) for v in await self._redis.hmget(keys.LANDED, names)] if names else []
-        forgotten = run != self._redis_run or last < self._last_entry
-        for segment, offset in zip(list(spool.segments), landed, strict=False):
-            if forgotten:
+        memory = await self._read_memory()
+        segments = list(spool.segments)
+        names = [segment.name for segment in segments]
+        offsets = [int(v or 0) for v in await self._redis.hmget(keys.LANDED, names)] if names else []
+        landed = list(zip(segments, offsets, strict=True))
+        if memory != self._memory:
+            for segment, offset in landed:
                 segment.shipped = min(offset, segment.size)
+            self._memory = memory
+        for segment, offset in landed:
             if offset >= segment.size and segment.shipped >= segment.size and not spool.is_open(segment):
                 spool.delete(segment)
                 await self._redis.hdel(keys.LANDED, segment.name)
-        if forgotten:
-            self._last_entry = last
-        self._redis_run = run
         self._checked_at = time.monotonic()
 
-    async def _last_in_stream(self) -> tuple[int, int]:
-        try:
-            stream = await self._redis.xinfo_stream(keys.PREDICTIONS)
-        except ResponseError:  # no such key
-            return (0, 0)
-        return _entry_id(stream["last-generated-id"])
+    async def _read_memory(self) -> tuple[str, bytes]:
+        """Run id and marker: while both stay the same, Redis still has what was put into it."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.info("server")
+        pipeline.set(keys.LIFE, secrets.token_hex(8), nx=True)
+        pipeline.get(keys.LIFE)
+        server, _, marker = await pipeline.execute()
+        return (server["run_id"], marker)
 
     async def _pause(self) -> None:
         """Until there is something to ship, a second at most; a little longer, so that records leave together."""
@@ -98,9 +98,3 @@ class Shipper:
             return
         self._wake.clear()
         await asyncio.sleep(GATHER_S)
-
-
-def _entry_id(entry: bytes | str) -> tuple[int, int]:
-    text = entry.decode() if isinstance(entry, bytes) else entry
-    milliseconds, _, sequence = text.partition("-")
-    return (int(milliseconds), int(sequence))

@@ -1,6 +1,7 @@
 """Shipping against a real Redis that forgets."""
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -121,6 +122,70 @@ def test_a_flushed_redis_gets_everything_again(redis_url: str, tmp_path: Path) -
         assert ids(client) == ["p0", "p1"]
 
     shipping(redis_url, tmp_path, script)
+
+
+def test_a_redis_flushed_under_traffic_gets_everything_again(redis_url: str, tmp_path: Path) -> None:
+    client = redis.Redis.from_url(redis_url)
+
+    async def script(shipper: Shipper, spool: Spool) -> None:
+        spool.append([record(0)])
+        await shipper.step(spool)
+        client.flushall()
+        for number in range(1, 4):  # the stream grows again before anyone looks
+            spool.append([record(number)])
+            await shipper.step(spool)
+        await check_now(shipper, spool)
+        assert set(ids(client)) == {"p0", "p1", "p2", "p3"}
+        shipped = ids(client)
+        await check_now(shipper, spool)
+        assert ids(client) == shipped  # once is enough
+
+    shipping(redis_url, tmp_path, script)
+
+
+def test_two_gateways_both_notice_a_flush(redis_url: str, tmp_path: Path) -> None:
+    client = redis.Redis.from_url(redis_url)
+
+    async def main() -> None:
+        async with redis.asyncio.Redis.from_url(redis_url) as connection:
+            pairs = [(Shipper(connection), Spool(tmp_path, name, max_bytes=1 << 20)) for name in ("g1", "g2")]
+            for number, (shipper, spool) in enumerate(pairs):
+                spool.append([record(number)])
+                await shipper.step(spool)
+            client.flushall()
+            for shipper, spool in pairs:
+                await check_now(shipper, spool)
+                spool.close()
+
+    asyncio.run(main())
+    assert ids(client) == ["p0", "p1"]
+
+
+def test_a_hiccup_ships_nothing_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def script(shipper: Shipper, spool: Spool) -> None:
+        with redis_server(tmp_path / "redis") as server:
+            client = redis.Redis.from_url(server.url)
+            shipper._redis = redis.asyncio.Redis.from_url(server.url, socket_timeout=0.2)
+            task = asyncio.create_task(shipper.run(spool))
+            spool.append([record(0)])
+            await until(lambda: ids(client) == ["p0"])
+            server.process.send_signal(signal.SIGSTOP)
+            spool.append([record(1)])
+            await until(lambda: "they wait in the spool" in caplog.text)
+            server.process.send_signal(signal.SIGCONT)
+            await until(lambda: "p1" in ids(client))
+            task.cancel()
+            await check_now(shipper, spool)
+            assert ids(client).count("p0") == 1
+            await shipper._redis.aclose()
+
+    shipping("redis://127.0.0.1:1/0", tmp_path, script)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  it comes true in another process
+            await asyncio.sleep(0.01)
 
 
 def test_a_redis_that_lost_its_memory_in_a_restart_gets_everything_again(tmp_path: Path) -> None:
