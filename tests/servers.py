@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,47 @@ def running(
         yield process
     finally:
         _stop(process)
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of live processes whose environment names this home."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"PLATFORM_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def taken_ports(environment: Mapping[str, str]) -> list[str]:
+    """Names of this environment's `*_PORT` variables whose port of loopback cannot be listened on now."""
+    taken = []
+    for name in (name for name in environment if name.endswith("_PORT")):
+        with closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", int(environment[name])))
+            except OSError:
+                taken.append(name)
+    return taken
+
+
+def wait_until(holds: Callable[[], object], *, timeout_s: float = 15.0) -> None:
+    """Wait for a condition; fails the test when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "the condition did not come to hold"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and was not waited for does not."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from orchestration.embedded.programs import socket_path
 from orchestration.settings import ROOT, Settings
 
 QUIET = {
@@ -38,7 +39,12 @@ def check_ports(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> dict[str, str]:
-    """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes."""
+    """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes.
+
+    Raises NotReadyToStartError for a home whose name supervisord.conf or a database address cannot carry.
+    """
+    if unfit := [character for character in str(settings.home) if character in '%"\\?' or not character.isprintable()]:
+        raise NotReadyToStartError(f"PLATFORM_HOME must not contain {unfit[0]!r}: {str(settings.home)!r}")
     for folder in ("log", "redis", "mlflow", "triton/repository", "dagster", "reports/drift", "gateway", "lake"):
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
@@ -51,6 +57,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         "PLATFORM_HOME": str(settings.home),
         "DAGSTER_HOME": str(settings.home / "dagster"),
         "REDIS_SERVER": _redis_server(),
+        "SUPERVISOR_SOCKET": str(socket_path(settings.home)),
         "REDIS_CONNECTION": f"127.0.0.1:{settings.redis_port}",
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),

@@ -18,7 +18,7 @@ from orchestration.ingestion.predictions import read_predictions
 from orchestration.publishing.registered import registered
 from orchestration.training.onnx_model import score
 from tests.e2e.conftest import CALM_DAY, DAY, Platform
-from tests.servers import BIN, ROOT
+from tests.servers import BIN, ROOT, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FLIGHT = {
@@ -145,15 +145,3 @@ def test_the_demo_tells_the_story(tmp_path: Path) -> None:
     assert summary["user_visible_errors"] == 0
     assert summary["seconds"] <= 300
     assert processes_of(tmp_path) == []
-
-
-def processes_of(home: Path) -> list[str]:
-    """Command lines of live processes whose environment names this home."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"PLATFORM_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
