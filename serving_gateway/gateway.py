@@ -51,6 +51,7 @@ class Gateway:
             max_bytes=settings.spool_max_bytes,
             on_append=self._shipper.wake,
             on_drop=metrics.spool_dropped.inc,
+            on_damage=metrics.spool_damaged.inc,
         )
         self._tripwire = Tripwire(
             settings.folder / "trips" / f"{settings.gateway_id}.json",

@@ -50,6 +50,7 @@ class Metrics:
         self.store_up = Gauge(f"{app}_rollout_store_up", "1: the rollout store answers", registry=r)
         self.spool_bytes = Gauge(f"{app}_spool_bytes", "Log on disk that has not landed", registry=r)
         self.spool_dropped = Counter(f"{app}_spool_dropped_records", "Log records lost to a full spool", registry=r)
+        self.spool_damaged = Counter(f"{app}_spool_damaged_segments", "Log segments set aside as damaged", registry=r)
         self.requests = cache(self._requests.labels)
         self.exceptions = cache(self._exceptions.labels)
         self.latency = cache(self._latency.labels)

@@ -56,10 +56,13 @@ class Shipper:
             await self._check(spool)
         for segment in list(spool.segments):
             while segment.shipped < segment.size:
-                await self._ship(segment)
+                payloads, end = segment.read(BATCH_BYTES)
+                if payloads:
+                    await self._ship(segment, payloads, end)
+                else:
+                    spool.cut(segment)
 
-    async def _ship(self, segment: Segment) -> None:
-        payloads, end = segment.read(BATCH_BYTES)
+    async def _ship(self, segment: Segment, payloads: list[bytes], end: int) -> None:
         batch = StreamBatch(segment=segment.name, start=segment.shipped, end=end, records=encode_records(payloads))
         await self._redis.xadd(keys.PREDICTIONS, batch.to_fields())  # type: ignore[arg-type]  # invariant dict
         segment.shipped = end

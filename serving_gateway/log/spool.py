@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from serving_gateway.log.segment import SUFFIX, Segment, recovered
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENT_S = 30.0
+ADOPTION_S = 0.5  # for so long a gateway that starts beside this one may hold its folder, to look for orphans
+DAMAGED = ".damaged"
 _log = logging.getLogger(__name__)
 
 
@@ -33,11 +36,12 @@ class Spool:
         max_bytes: int,
         on_append: Callable[[], None] = lambda: None,
         on_drop: Callable[[int], None] = lambda _records: None,
+        on_damage: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = root / gateway
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(self._folder)
+        lock = _locked(self._folder, patience_s=ADOPTION_S)
         if lock is None:
             raise SpoolInUseError(f"another gateway with the id {gateway!r} is running: set GATEWAY_ID")
         self._lock = lock
@@ -47,6 +51,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._on_append = on_append
         self._on_drop = on_drop
+        self._on_damage = on_damage
         self._clock = clock
         self._file: int | None = None
         self._opened_at = 0.0
@@ -82,6 +87,18 @@ class Spool:
         segment.path.unlink(missing_ok=True)
         self.segments.remove(segment)
 
+    def cut(self, segment: Segment) -> None:
+        """End `segment` at what was shipped, because what follows cannot be read; a copy is set aside for whoever looks into it."""
+        if segment is self.segments[-1]:
+            self._close_file()
+        _log.error("spool segment %s is damaged after byte %d of %d", segment.path, segment.shipped, segment.size)
+        segment.size = segment.shipped
+        self._on_damage()
+        try:
+            shutil.copyfile(segment.path, segment.path.with_suffix(DAMAGED))
+        except OSError as error:
+            _log.error("it cannot be set aside: %s", error)
+
     def close(self) -> None:
         """Close the open segment and give up the folder."""
         self._close_file()
@@ -93,10 +110,18 @@ class Spool:
             if os.write(file, data) == len(data):
                 segment.size += len(data)
                 return True
-            os.ftruncate(file, segment.size)  # the disk is full: leave no torn frame before the next one
+            self._untear(file, segment)
         except OSError as error:
             _log.error("the spool cannot be written: %s", error)
         return False
+
+    def _untear(self, file: int, segment: Segment) -> None:
+        """The disk is full: leave no torn frame before the next one."""
+        try:
+            os.ftruncate(file, segment.size)
+        except OSError:
+            self._close_file()  # the next one goes into another segment
+            raise
 
     def _current(self) -> tuple[int, Segment]:
         if self._file is not None and self.is_open(self.segments[-1]):
@@ -110,8 +135,8 @@ class Spool:
 
     def _close_file(self) -> None:
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            os.close(file)
 
 
 def _age(path: Path) -> tuple[str, str]:
@@ -133,12 +158,17 @@ def _adopt_orphans(root: Path, own: Path) -> None:
         os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
+def _locked(folder: Path, *, patience_s: float = 0.0) -> int | None:
     """A held lock on `folder`, or None when another process holds it. It ends with the process, however that ends."""
     lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o640)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(lock)
+                return None
+            time.sleep(0.01)
+        else:
+            return lock

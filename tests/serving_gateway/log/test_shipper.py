@@ -182,6 +182,28 @@ def test_a_hiccup_ships_nothing_again(tmp_path: Path, caplog: pytest.LogCaptureF
     shipping("redis://127.0.0.1:1/0", tmp_path, script)
 
 
+def test_a_damaged_segment_does_not_keep_the_others_waiting(redis_url: str, tmp_path: Path) -> None:
+    client = redis.Redis.from_url(redis_url)
+
+    async def script(shipper: Shipper, spool: Spool) -> None:
+        spool.append([record(0)])
+        whole = spool.segments[0].size
+        spool.append([record(1)])
+        content = bytearray(spool.segments[0].path.read_bytes())
+        content[whole + 9] ^= 1
+        spool.segments[0].path.write_bytes(content)
+        async with asyncio.timeout(5):
+            await shipper.step(spool)
+            spool.append([record(2)])
+            await shipper.step(spool)
+        assert ids(client) == ["p0", "p2"]
+        land(client)
+        await check_now(shipper, spool)
+        assert len(spool.segments) == 1  # the damaged one has landed as far as it goes
+
+    shipping(redis_url, tmp_path, script)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110  it comes true in another process

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,52 @@ def test_a_full_disk_is_a_counted_loss_and_leaves_no_torn_frame(
     assert payloads_of(spool) == [b"before", b"after"]
     assert spool.segments[0].path.stat().st_size == spool.unlanded_bytes
     spool.close()
+
+
+def test_a_torn_frame_that_cannot_be_cut_off_is_the_last_of_its_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int, size: int) -> None:
+        raise OSError("the disk is gone")
+
+    spool = Spool(tmp_path, "g", max_bytes=BOUND)
+    spool.append([b"before"])
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(spool_module.os, "write", lambda file, data: write(file, data[:5]))
+        patched.setattr(spool_module.os, "ftruncate", refuse)
+        assert not spool.append([b"lost"])
+    assert spool.append([b"after"])
+    assert payloads_of(spool) == [b"before", b"after"]
+    spool.close()
+
+
+def test_a_damaged_segment_is_cut_set_aside_and_counted(tmp_path: Path) -> None:
+    damaged: list[int] = []
+    spool = Spool(tmp_path, "g", max_bytes=BOUND, on_damage=lambda: damaged.append(1))
+    spool.append([b"one", b"two", b"three"])
+    segment = spool.segments[0]
+    content = bytearray(segment.path.read_bytes())
+    content[len(encode_frame(b"one")) + 9] ^= 1
+    segment.path.write_bytes(content)
+    payloads, segment.shipped = segment.read(1 << 20)
+    assert (payloads, segment.read(1 << 20)[0]) == ([b"one"], [])
+    spool.cut(segment)
+    assert (damaged, segment.size, spool.is_open(segment)) == ([1], segment.shipped, False)
+    assert segment.path.with_suffix(".damaged").read_bytes() == content
+    assert spool.append([b"next"])
+    assert payloads_of(spool) == [b"one", b"next"]
+    spool.close()
+
+
+def test_a_neighbour_that_looks_for_orphans_does_not_keep_a_gateway_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    lock = spool_module._locked(tmp_path / "g")
+    assert lock is not None
+    held = threading.Timer(0.1, os.close, [lock])
+    held.start()
+    Spool(tmp_path, "g", max_bytes=BOUND).close()
+    held.join()
 
 
 def test_segments_roll_by_size_and_by_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
