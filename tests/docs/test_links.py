@@ -41,7 +41,17 @@ def test_files_that_are_named_exist() -> None:
     """`tests/e2e/test_loop.py` and its like, in backticks."""
     import re
 
-    named = {name for page in PAGES for name in re.findall(r"`([a-z_]+(?:/[\w.]+)*\.(?:py|yaml|lock|conf))`", prose(page))}
-    known = [path.relative_to(ROOT).as_posix() for folder in ("orchestration", "serving_gateway", "triton_models", "tests") for path in (ROOT / folder).rglob("*.py")]
-    known += [path.name for path in ROOT.iterdir()] + [f"triton_models/{path.name}" for path in (ROOT / "triton_models").iterdir()]
-    assert [name for name in sorted(named) if not any(path == name or path.endswith(f"/{name}") for path in known)] == []
+    named = {
+        name for page in PAGES for name in re.findall(r"`([a-z_]+(?:/[\w.]+)*\.(?:py|yaml|lock|conf))`", prose(page))
+    }
+    known = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("orchestration", "serving_gateway", "triton_models", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    known += [path.name for path in ROOT.iterdir()] + [
+        f"triton_models/{path.name}" for path in (ROOT / "triton_models").iterdir()
+    ]
+    assert [
+        name for name in sorted(named) if not any(path == name or path.endswith(f"/{name}") for path in known)
+    ] == []

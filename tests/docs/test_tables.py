@@ -50,7 +50,12 @@ def test_the_example_uncommented_is_what_holds_without_it(monkeypatch: pytest.Mo
     uncommented = re.sub(r"^#(?=\w+=)", "", EXAMPLE, flags=re.MULTILINE)
     clean = {"PATH": os.environ["PATH"]}
     shell = subprocess.run(
-        ["bash", "-c", f"set -a\n{uncommented}\nenv -0"], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
+        ["bash", "-c", f"set -a\n{uncommented}\nenv -0"],
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     environment = dict(pair.split("=", 1) for pair in shell.stdout.split("\0") if pair)
     for name in variables():

@@ -1,0 +1,31 @@
+"""The commands that the README shows, and the test that runs each."""
+
+from orchestration.settings import Settings
+from tests.docs.markdown import README, blocks
+
+# Target of make -> (what its recipe runs, the test that runs this).
+MAKE = {
+    "demo": ("-m orchestration.demo", "tests/e2e/test_loop.py::test_the_demo_tells_the_story"),
+    "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
+    "serve": ("-m serving_gateway", "tests/serving_gateway/scoring/test_gateway_answers.py::test_by_entities_and_given_in_one_request_with_the_record"),
+    "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
+    "help": ("awk", "tests/docs/test_commands.py::test_make_help_lists_every_target_that_is_named"),
+    "test": ("pytest", ".ci/run"),
+    "check": ("lint-imports", ".ci/run"),
+    "test-unit": ("pytest", ".ci/run"),
+    "test-integration": ("pytest", ".ci/run"),
+    "test-e2e": ("pytest", ".ci/run"),
+}  # fmt: skip
+
+
+def examples() -> list[str]:
+    """Every shell block of the README that is not made of make targets alone: tests/e2e/test_readme.py runs each."""
+    made = {f"make {target}" for target in MAKE}
+    return [block for block in blocks(README, "bash") if not set(block.splitlines()) <= made]
+
+
+def on_ports_of(settings: Settings, text: str) -> str:
+    """`text` with the addresses of the defaults replaced by those of a running platform."""
+    for name, port in Settings.port_defaults().items():
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{getattr(settings, name)}")
+    return text

@@ -1,0 +1,75 @@
+"""The README's shell blocks, word for word, against a running platform; only the ports are this one's."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs.examples import examples, on_ports_of
+from tests.docs.markdown import README
+from tests.e2e.conftest import CALM_DAY, Platform
+from tests.servers import ROOT
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="the README's examples use curl"),
+]
+
+
+@pytest.fixture(scope="module")
+def replayed(platform: Platform) -> Iterator[Platform]:
+    """The platform as a demo leaves it: a day has been replayed, the event clock stands at its last minute."""
+    platform.rewind(CALM_DAY)
+    assert not platform.replay().run(platform.minutes(CALM_DAY)[:720]).errors
+    yield platform
+    platform.rewind(CALM_DAY)
+
+
+def answer_of(platform: Platform, environment: dict[str, str], block: str) -> str:
+    command = ["bash", "-eu", "-o", "pipefail", "-c", on_ports_of(platform.settings, block)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def block_with(text: str) -> str:
+    (found,) = [block for block in examples() if text in block]
+    return found
+
+
+@pytest.mark.parametrize("block", examples(), ids=lambda block: block.splitlines()[0][:40])
+def test_a_block_runs_as_it_stands(replayed: Platform, stack_environment: dict[str, str], block: str) -> None:
+    answer_of(replayed, stack_environment, block)
+
+
+def test_the_gateway_answers_as_the_readme_says(replayed: Platform, stack_environment: dict[str, str]) -> None:
+    told = answer_of(replayed, stack_environment, block_with("/ready"))
+    for part in (
+        '"predictions":[{',
+        '"arm":"baseline"',
+        '"canary_weight_bp":0',
+        "serving_app_requests_total",
+        '"ready"',
+    ):
+        assert part in told
+
+
+def test_bad_input_is_answered_word_for_word(replayed: Platform, stack_environment: dict[str, str]) -> None:
+    told = answer_of(replayed, stack_environment, block_with('{"origin": 7}'))
+    assert told
+    assert told in README.read_text()
+
+
+def test_a_further_day_is_asked_and_reported(replayed: Platform, stack_environment: dict[str, str]) -> None:
+    """What the block of a further day left behind: its requests in the log, its report on disk."""
+    from datetime import UTC, datetime
+
+    from orchestration.ingestion.predictions import read_predictions
+
+    logged = read_predictions(
+        replayed.settings.lake, datetime(2013, 5, 2, 23, tzinfo=UTC), datetime(2013, 5, 3, 23, tzinfo=UTC)
+    )
+    assert logged.height > 900
+    assert list((replayed.settings.reports / "drift").glob("2013-05-03T*.html"))
