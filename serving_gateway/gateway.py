@@ -30,6 +30,7 @@ from serving_gateway.transport.server import HttpServer
 from serving_gateway.triton.client import TritonClient
 
 REDIS_CONNECTIONS = 32
+CATCH_UP_S = 1.0
 FAREWELL_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Gateway:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain. Raises CannotListenError, or what a background task died of."""
         await self._follower.restore()
+        await self._follower.catch_up(timeout_s=CATCH_UP_S)
         await self._server.start()
         _log.info("gateway %s listens on %s:%d", self._settings.gateway_id, self._settings.host, self._settings.port)
         works = (

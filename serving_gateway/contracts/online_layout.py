@@ -9,9 +9,9 @@ Source: feast 0.67.0, infra/key_encoding_utils.py, infra/online_stores/{redis,he
 """
 
 import struct
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 ValueType = Literal["string", "int32", "int64", "double", "float", "unix_timestamp"]
 Scalar = str | int | float
@@ -36,10 +36,10 @@ _WRAP = 1 << 64
 
 
 class FeatureField(Struct, frozen=True, kw_only=True):
-    """One feature of a view: its name, the hex of its Redis hash field, its value type."""
+    """One feature of a view: its name, the hex of its Redis hash field (4 bytes), its value type."""
 
     name: str
-    field: str
+    field: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
     dtype: ValueType
 
 

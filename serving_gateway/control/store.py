@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 import redis
@@ -11,6 +12,9 @@ from msgspec import Struct
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control import keys
+from serving_gateway.documents import UNREADABLE
+
+_Document = TypeVar("_Document")
 
 # KEYS: rollout, audit, changed. ARGV: expected "epoch:generation" ("" for none yet), new document, epoch, generation.
 _COMPARE_AND_SET = """
@@ -41,8 +45,12 @@ class NoRolloutError(Exception):
     """Nothing is served yet: no rollout state has been written."""
 
 
+class UnreadableDocumentError(Exception):
+    """The store holds something else where a document of the rollout belongs; the message names the key."""
+
+
 class Acknowledgement(Struct, frozen=True):
-    """What a gateway process says it serves. `seen_at` is its wall clock in UNIX seconds."""
+    """What a gateway process says it serves. `seen_at` is Redis's clock in UNIX seconds."""
 
     gateway: str
     epoch: int
@@ -69,8 +77,8 @@ class RolloutStore:
         return cls(redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s))
 
     def read(self) -> RolloutState | None:
-        """The state that stands, or None before the first one."""
-        return _decode_state(self._redis.get(keys.ROLLOUT))
+        """The state that stands, or None before the first one. Raises UnreadableDocumentError."""
+        return _state(self._redis.get(keys.ROLLOUT))
 
     def write(self, new: RolloutState, expected: RolloutState | None) -> None:
         """Make `new` the state if `expected` still stands. Raises StaleGenerationError with the current state."""
@@ -79,7 +87,7 @@ class RolloutStore:
             keys=[keys.ROLLOUT, keys.AUDIT, keys.CHANGED], args=[position, msgspec.json.encode(new)]
         )
         if current is not None:
-            raise StaleGenerationError(_decode_state(current))
+            raise StaleGenerationError(_state(current))
 
     def change(self, transition: Callable[[RolloutState], RolloutState | None]) -> RolloutState:
         """Apply `transition` to whatever stands, retrying when another writer comes between.
@@ -124,8 +132,18 @@ class RolloutStore:
 
     def acknowledgements(self) -> list[Acknowledgement]:
         """What every gateway process last said it serves, by gateway name."""
-        found = self._redis.hgetall(keys.ACKS)
-        return sorted((msgspec.json.decode(v, type=Acknowledgement) for v in found.values()), key=lambda a: a.gateway)
+        return [acknowledgement for acknowledgement, _ in self.heard()]
+
+    def heard(self) -> list[tuple[Acknowledgement, float]]:
+        """Every gateway's last acknowledgement and its age in seconds, both by Redis's clock, by gateway name.
+
+        A gateway that stops takes its acknowledgement back, so an old one is of a gateway that died or is cut off.
+        Raises UnreadableDocumentError.
+        """
+        found: dict[bytes, bytes] = self._redis.hgetall(keys.ACKS)  # type: ignore[assignment]
+        seconds, micros = self._redis.time()
+        read = (_decode(document, Acknowledgement, keys.ACKS) for document in found.values())
+        return sorted(((a, seconds + micros / 1e6 - a.seen_at) for a in read), key=lambda heard: heard[0].gateway)
 
     def advance_clock(self, event_time: datetime) -> None:
         """Set the event clock that gateways of the replay profile follow."""
@@ -141,13 +159,13 @@ class RolloutStore:
     ) -> list[Acknowledgement]:
         """Wait until every live gateway serves `state` or a later one; returns their acknowledgements.
 
-        A gateway counts as alive while its last acknowledgement is younger than `alive_within_s` seconds.
+        A gateway counts as alive while its last acknowledgement is younger than `alive_within_s` seconds. The list is
+        empty where no gateway is alive: nobody obeyed, and nobody disobeyed. `heard` names those that fell silent.
         Raises TimeoutError naming the gateways that lag.
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            now = time.time()
-            alive = [a for a in self.acknowledgements() if now - a.seen_at <= alive_within_s]
+            alive = [a for a, age_s in self.heard() if age_s <= alive_within_s]
             lagging = [a.gateway for a in alive if a.position < state.position]
             if not lagging:
                 return alive
@@ -158,5 +176,12 @@ class RolloutStore:
             time.sleep(poll_s)
 
 
-def _decode_state(document: bytes | str | None) -> RolloutState | None:
-    return msgspec.json.decode(document, type=RolloutState) if document else None
+def _state(document: bytes | str | None) -> RolloutState | None:
+    return _decode(document, RolloutState, keys.ROLLOUT) if document else None
+
+
+def _decode(document: bytes | str, kind: type[_Document], key: str) -> _Document:
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except UNREADABLE as error:
+        raise UnreadableDocumentError(f"{key} in Redis is unreadable: {error}") from error

@@ -43,7 +43,7 @@ class Shipper:
             try:
                 await self.step(spool)
                 in_step = True
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError, TimeoutError, ValueError) as error:  # ValueError: a landed offset that is none
                 if in_step:
                     _log.warning("prediction log: Redis does not take records, they wait in the spool: %s", error)
                 in_step = False

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control import keys
 from serving_gateway.control.store import Acknowledgement
+from serving_gateway.documents import UNREADABLE
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.last_known_good import LastKnownGood
 from serving_gateway.rollout.served import Loader, NotServableError, Served
@@ -18,6 +19,7 @@ from serving_gateway.rollout.tripwire import Trip, Tripwire
 
 POLL_S = 0.25
 ACKNOWLEDGE_S = 1.0
+_NOTHING_YET = "no rollout state yet: publish a model first"
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +48,7 @@ class Follower:
         self.served: Served | None = None
         self.clock_us: int | None = None
         self.store_up = False
-        self.problem = "no rollout state yet: publish a model first"
+        self.problem = _NOTHING_YET
         tripwire.on_trip = self._stop_canary
 
     async def restore(self) -> None:
@@ -55,15 +57,25 @@ class Follower:
         if state is None:
             return
         try:
-            await self._offer(state)
+            self._set_problem(await self._offer(state))
         except (RedisError, OSError) as error:
             self._set_problem(f"a contract of the last known good state has to come from Redis: {error}")
+
+    async def catch_up(self, *, timeout_s: float) -> None:
+        """Look once at what stands, so that no request is served by a state that was left behind. Redis need not be up."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._look()
+        except (RedisError, OSError, TimeoutError) as error:
+            _log.warning("starting without a look at the rollout store: %s", error or type(error).__name__)
 
     async def poll(self) -> None:
         """Poll forever."""
         while True:
             try:
-                await self._poll_once()
+                await self._look()
+                if time.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_S:
+                    await self._acknowledge()
                 self._set_store_up(True)
             except (RedisError, OSError, TimeoutError) as error:
                 self._set_store_up(False, error)
@@ -83,7 +95,7 @@ class Follower:
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5.0)
                         if message is not None:
-                            await self._offer_document(message["data"])
+                            self._set_problem(await self._offer_document(message["data"]))
                             await self._acknowledge()
             except (RedisError, OSError, TimeoutError):  # the poll reports it
                 await asyncio.sleep(POLL_S)
@@ -92,45 +104,51 @@ class Follower:
         """Take back the acknowledgement: this gateway serves nothing any more."""
         await self._redis.hdel(keys.ACKS, self._gateway)
 
-    async def _poll_once(self) -> None:
+    async def _look(self) -> None:
         document, clock = await self._redis.mget(keys.ROLLOUT, keys.CLOCK)
-        if clock is not None:
-            self.clock_us = int(clock)
+        clock_problem = self._take_clock(clock)
         if document is not None:
-            await self._offer_document(document)
-        if time.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_S:
-            await self._acknowledge()
+            problem = await self._offer_document(document)
+        else:
+            problem = "" if self.served else _NOTHING_YET
+        self._set_problem(problem or clock_problem)
 
-    async def _offer_document(self, document: bytes | str) -> None:
+    def _take_clock(self, clock: bytes | str | None) -> str:
+        """Follow the event clock, or say what is wrong with it: an unreadable one is none."""
+        try:
+            self.clock_us = self.clock_us if clock is None else int(clock)
+        except ValueError:
+            self.clock_us = None
+            return f"the event clock in the store is unreadable: {clock!r}"
+        return ""
+
+    async def _offer_document(self, document: bytes | str) -> str:
         try:
             state = msgspec.json.decode(document, type=RolloutState)
-        except msgspec.MsgspecError as error:
-            self._set_problem(f"the rollout state in the store is unreadable: {error}")
-            return
-        await self._offer(state)
+        except UNREADABLE as error:
+            return f"the rollout state in the store is unreadable: {error}"
+        return await self._offer(state)
 
-    async def _offer(self, state: RolloutState) -> None:
-        """Serve `state` if it is newer, or the same with a contract that was missing before."""
+    async def _offer(self, state: RolloutState) -> str:
+        """Serve `state` if it is newer, or the same with a contract that was missing before. Returns what is wrong with it."""
         async with self._changing:
             now = self.served
             if now is not None and (
                 state.position < now.state.position or (state.position == now.state.position and not now.awaited)
             ):
-                self.problem = "" if state.position == now.state.position else self.problem
-                return
+                return "" if state.position == now.state.position else self.problem
             try:
                 served = await self._loader.load(state, stopped=self._tripwire.stops(state))
             except NotServableError as error:
-                self._set_problem(str(error))
-                return
+                return str(error)
             self._serve(served)
             if now is None or state.position != now.state.position:
                 self._last_known_good.save(state)
                 _log.info("serving epoch %d, generation %d: %s", *state.position, state.reason)
+            return ""
 
     def _serve(self, served: Served) -> None:
         self.served = served
-        self.problem = ""
         self._acknowledged_at = float("-inf")
         self._metrics.epoch.set(served.state.epoch)
         self._metrics.generation.set(served.state.generation)
@@ -148,15 +166,16 @@ class Follower:
     async def _acknowledge(self) -> None:
         if self.served is None:
             return
+        seconds, micros = await self._redis.time()
         served = self.served
         acknowledgement = Acknowledgement(
-            self._gateway, *served.state.position, served.canary_weight_bp, seen_at=time.time()
+            self._gateway, *served.state.position, served.canary_weight_bp, seen_at=seconds + micros / 1e6
         )
         await self._redis.hset(keys.ACKS, self._gateway, msgspec.json.encode(acknowledgement))
         self._acknowledged_at = time.monotonic()
 
     def _set_problem(self, problem: str) -> None:
-        if problem != self.problem:
+        if problem and problem != self.problem:
             _log.warning("%s", problem)
         self.problem = problem
 

@@ -64,7 +64,9 @@ class Loader:
         arm = state.arms.baseline
         contract = await self._contracts.get(arm.contract_digest)
         if contract is None:
-            raise NotServableError(f"the contract {arm.contract_digest} of {arm.triton_model} is not in the store")
+            raise NotServableError(
+                f"the contract {arm.contract_digest} of {arm.triton_model} is not in the store, or unreadable"
+            )
         try:
             parser = RequestParser(contract, max_rows=self._settings.max_rows, accept_event_time=self._settings.replay)
             vectors = Vectors(contract)
@@ -94,7 +96,7 @@ class Loader:
             return None, False
         contract = await self._contracts.get(arm.contract_digest)
         if contract is None:
-            refused[name] = f"{arm.triton_model}: its contract {arm.contract_digest} is not in the store"
+            refused[name] = f"{arm.triton_model}: its contract {arm.contract_digest} is not in the store, or unreadable"
             return None, True
         why = incompatibility(baseline, contract)
         if why is not None:

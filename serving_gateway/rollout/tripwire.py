@@ -12,7 +12,7 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 
 from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.store import NoRolloutError, RolloutStore
+from serving_gateway.control.store import NoRolloutError, RolloutStore, UnreadableDocumentError
 from serving_gateway.control.transitions import rolled_back
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
@@ -98,7 +98,7 @@ class Tripwire:
 
         try:
             state = await asyncio.to_thread(self._store.change, transition)
-        except (RedisError, OSError, NoRolloutError) as error:
+        except (RedisError, OSError, NoRolloutError, UnreadableDocumentError) as error:
             _log.warning("the rollback of %s is not in the store yet: %s", trip.triton_model, error)
             return False
         if self.trip is trip:

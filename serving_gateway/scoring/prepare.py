@@ -23,11 +23,11 @@ class EventClock:
         self._replay = replay
 
     def now_us(self, followed_us: int | None) -> int:
-        """UTC microseconds. Raises ApiError 503 in replay while the clock in Redis is not set."""
+        """UTC microseconds. Raises ApiError 503 in replay while the clock in Redis is not set or unreadable."""
         if not self._replay:
             return time.time_ns() // 1000
         if followed_us is None:
-            raise unavailable("the replay's clock is not set: send event_time, or start the replay")
+            raise unavailable("the replay's clock is not set or unreadable: send event_time, or start the replay")
         return followed_us
 
 

@@ -10,7 +10,13 @@ import redis
 
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control import keys
-from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, StaleGenerationError
+from serving_gateway.control.store import (
+    Acknowledgement,
+    NoRolloutError,
+    RolloutStore,
+    StaleGenerationError,
+    UnreadableDocumentError,
+)
 from serving_gateway.control.transitions import rolled_back
 from tests.serving_gateway.support import CONTRACT, NOW, state_of, version
 
@@ -92,6 +98,39 @@ def test_waiting_sees_lagging_live_gateways_and_ignores_dead_ones(store: Rollout
             store.wait_until_served(SECOND, timeout_s=0.05)
         client.hset(keys.ACKS, "lagging", msgspec.json.encode(Acknowledgement("lagging", 2, 1, 0, now)))
     assert [a.gateway for a in store.wait_until_served(SECOND, timeout_s=1)] == ["lagging", "live"]
+
+
+def test_ages_are_by_the_clock_of_redis_not_by_the_callers(
+    store: RolloutStore, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        seconds, micros = client.time()
+        ack = Acknowledgement("live", 1, 2, 100, seconds + micros / 1e6 - 2)
+        client.hset(keys.ACKS, "live", msgspec.json.encode(ack))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    [(heard, age_s)] = store.heard()
+    assert heard == ack
+    assert 2 <= age_s < 3
+    assert store.wait_until_served(SECOND, timeout_s=1) == [ack]
+    monkeypatch.setattr(time, "time", lambda: 1e12)
+    assert store.wait_until_served(SECOND, timeout_s=1) == [ack]
+
+
+def test_no_live_gateway_is_an_empty_list(store: RolloutStore) -> None:
+    assert store.wait_until_served(SECOND, timeout_s=1) == []
+
+
+@pytest.mark.parametrize("planted", [b"nonsense", b"{}", b'"\xff"', b"[" * 100_000])
+def test_an_unreadable_document_is_an_error_that_names_its_key(
+    planted: bytes, store: RolloutStore, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.ROLLOUT, planted)
+        client.hset(keys.ACKS, "g", planted)
+    with pytest.raises(UnreadableDocumentError, match=keys.ROLLOUT):
+        store.read()
+    with pytest.raises(UnreadableDocumentError, match=keys.ACKS):
+        store.acknowledgements()
 
 
 def test_the_clock_is_in_utc_microseconds(store: RolloutStore, redis_url: str) -> None:

@@ -1,7 +1,9 @@
 """Following the rollout through refusals, outages and deaths."""
 
+import asyncio
 import json
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,10 @@ from serving_gateway.contracts.prediction_log import decode_record, read_frames
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import rolled_back
-from tests.servers import redis_server
+from serving_gateway.gateway import Gateway
+from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.settings import Settings
+from tests.servers import free_port, redis_server
 from tests.serving_gateway.faulty_triton import FaultyTriton
 from tests.serving_gateway.support import (
     CANARY,
@@ -60,6 +65,119 @@ def test_an_older_generation_is_ignored(gateway: GatewayProcess, redis_url: str)
     assert gateway.health()["generation"] == 2
 
 
+@pytest.mark.parametrize("planted", [b"nonsense", b'{"epoch":"\xff"}', b"[" * 100_000])
+def test_nothing_unreadable_in_redis_ends_the_gateway(
+    planted: bytes, gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
+) -> None:
+    serve(redis_url, gateway, state_of(CONTRACT, TWO, weight_bp=10_000))
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.ROLLOUT, planted)
+        client.publish(keys.CHANGED, planted)
+        wait_for(lambda: "state in the store is unreadable" in str(gateway.health()["problem"]))
+        triton_stand_in.faults["delay_v2"] = "error"  # the rollback cannot be written
+        rows = [gateway.predict(INSTANCE).json()["predictions"][0] for _ in range(11)]
+        assert "fallback_from" not in rows[10]
+        client.set(keys.ROLLOUT, msgspec.json.encode(state_of(CONTRACT, TWO, weight_bp=10_000, generation=3)))
+        wait_for(lambda: json.loads(client.get(keys.ROLLOUT) or "{}")["phase"] == "rolled_back")
+    wait_for(lambda: gateway.health()["problem"] == "")
+    assert gateway.process.poll() is None
+
+
+def test_an_unreadable_clock_is_said_and_the_gateway_goes_on(gateway: GatewayProcess, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.CLOCK, "noon")
+        wait_for(lambda: "clock in the store is unreadable: b'noon'" in str(gateway.health()["problem"]))
+        assert gateway.predict(INSTANCE).status_code == 503
+        assert gateway.predict({"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"}).status_code == 200
+        put_all_views(client)
+        wait_for(lambda: gateway.health()["problem"] == "")
+    assert gateway.predict(INSTANCE).status_code == 200
+
+
+def test_an_unreadable_landed_offset_keeps_the_records_and_the_gateway(
+    gateway: GatewayProcess, redis_url: str, tmp_path: Path
+) -> None:
+    gateway.predict(INSTANCE)
+    wait_for(lambda: len(predictions(redis_url)) == 1)
+    [segment] = tmp_path.glob("gateway/spool/*/*.seg")
+    log = next(tmp_path.glob("gateway-*.log"))
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(keys.LANDED, segment.stem, "far")
+        wait_for(lambda: "they wait in the spool" in log.read_text())
+        client.delete(keys.LANDED)
+    gateway.predict(INSTANCE)
+    wait_for(lambda: len(predictions(redis_url)) == 2)
+    assert gateway.process.poll() is None
+
+
+def test_a_contract_with_a_bad_hash_field_is_not_served(gateway: GatewayProcess, redis_url: str) -> None:
+    field = msgspec.structs.replace(CONTRACT.views[0].features[0], field="no hex!!")
+    bad = version(3, views=(msgspec.structs.replace(CONTRACT.views[0], features=(field,)), *CONTRACT.views[1:]))
+    store = publish_state(redis_url, state_of(bad, generation=2), bad)
+    wait_for(lambda: f"the contract {bad.digest} of delay_v3" in str(gateway.health()["problem"]))
+    assert gateway.predict(INSTANCE).json()["generation"] == 1
+    store.write(state_of(CONTRACT, generation=3), store.read())
+    wait_for(lambda: (gateway.health()["generation"], gateway.health()["problem"]) == (3, ""))
+
+
+def test_a_gateway_that_starts_looks_at_the_store_before_it_listens(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would give a canary that was rolled back its share again until the first poll."""
+    settings = Settings.load({"REDIS_URL": redis_url, "PLATFORM_HOME": str(tmp_path), "GATEWAY_ID": "g1"})
+    LastKnownGood(settings.folder / "rollout", "g1").save(CANARY)
+    publish_state(redis_url, state_of(CONTRACT, generation=2), CONTRACT, TWO)
+    at_start: list[int | None] = []
+
+    async def start_and_stop() -> None:
+        gateway, stop = Gateway(settings), asyncio.Event()
+
+        async def start() -> None:
+            served = gateway._follower.served
+            at_start.append(served.state.generation if served else None)
+            stop.set()
+
+        monkeypatch.setattr(gateway._server, "start", start)
+        await gateway.run(stop)
+
+    asyncio.run(start_and_stop())
+    assert at_start == [2]
+
+
+def test_a_gateway_starts_though_redis_hangs(tmp_path: Path, triton_stand_in: FaultyTriton) -> None:
+    with redis_server(tmp_path / "redis") as server:
+        publish_state(server.url, CANARY, CONTRACT, TWO)
+        with gateway_process(tmp_path, server.url, triton_stand_in.address, GATEWAY_ID="g1") as gateway:
+            wait_for(lambda: gateway.health()["generation"] == 1)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            with gateway_process(tmp_path, server.url, triton_stand_in.address, GATEWAY_ID="g1") as again:
+                assert (again.health()["generation"], again.health()["redis"]) == (1, "down")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+
+def test_acknowledgements_are_dated_by_the_clock_of_redis(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load({"REDIS_URL": redis_url, "PLATFORM_HOME": str(tmp_path), "GATEWAY_PORT": str(free_port())})
+    store = publish_state(redis_url, state_of(CONTRACT), CONTRACT)
+
+    async def main() -> list[float]:
+        gateway, stop = Gateway(settings), asyncio.Event()
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        running = asyncio.create_task(gateway.run(stop))
+        async with asyncio.timeout(5):
+            while not (heard := await asyncio.to_thread(store.heard)):  # noqa: ASYNC110  it comes true in Redis
+                await asyncio.sleep(0.01)
+        stop.set()
+        await running
+        return [age_s for _, age_s in heard]
+
+    [age_s] = asyncio.run(main())
+    assert 0 <= age_s < 3
+
+
 def test_redis_away_given_features_are_answered_and_nothing_is_lost(
     tmp_path: Path, triton_stand_in: FaultyTriton
 ) -> None:
@@ -81,7 +199,7 @@ def test_redis_away_given_features_are_answered_and_nothing_is_lost(
         with gateway_process(tmp_path, server.url, triton_stand_in.address, GATEWAY_ID="g2") as late:
             assert late.health()["generation"] == 1
             assert late.predict({"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"}).status_code == 200
-            assert "clock is not set" in late.predict({"features": GIVEN}).text
+            assert "clock is not set or unreadable" in late.predict({"features": GIVEN}).text
             with redis_server(tmp_path / "redis", port=server.port):
                 wait_for(lambda: ids <= {r.prediction_id for r in predictions(server.url)}, timeout_s=10)
 
