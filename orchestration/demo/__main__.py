@@ -2,25 +2,30 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import redis
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.demo import story as steps
 from orchestration.demo.conviction import convict
 from orchestration.demo.dagster_runs import DagsterError
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
 from orchestration.demo.story import Story
-from orchestration.embedded.__main__ import raise_interrupt, urls
+from orchestration.embedded.__main__ import urls
 from orchestration.embedded.environment import NotReadyToStartError
 from orchestration.embedded.stack import Stack
+from orchestration.embedded.terminal import end_like_interrupt
+from orchestration.ingestion.partitions import MissingPartitionError
 from orchestration.settings import Settings
 
-STEPS: list[tuple[str, str, Callable[[Story, Live], None]]] = [
+Step = tuple[str, str, Callable[[Story, Live], None]]
+STEPS: list[Step] = [
     ("ingest", "Real flights and weather become features", steps.ingest),
     ("train", "A model is trained, proven, registered and published to Triton", steps.train_champion),
     ("materialize", "Feast brings the online store to the morning of 1 May 2013", steps.materialize),
@@ -29,50 +34,86 @@ STEPS: list[tuple[str, str, Callable[[Story, Live], None]]] = [
     ("canary", "A bad challenger becomes the canary", steps.try_challenger),
     ("rollback", "Evidence convicts it and a Dagster sensor rolls it back", convict),
 ]
-EXPECTED = (StepFailedError, DagsterError, NotReadyToStartError, httpx.HTTPError, redis.RedisError, ValueError)
+# What a person can act on is one line. Anything else is a defect of ours and keeps its traceback.
+EXPECTED = (
+    StepFailedError,
+    DagsterError,
+    NotReadyToStartError,
+    MissingPartitionError,
+    TimeoutError,
+    httpx.HTTPError,
+    redis.RedisError,
+    ValueError,
+)
 
 
 def main() -> int:
-    """Exit 0 when every step happened, 1 otherwise."""
+    """Exit 0 when every step happened, 1 otherwise. However it ends, the summary tells of this run."""
     argparse.ArgumentParser(
         prog="python -m orchestration.demo",
         description="The whole loop on real flights. With a terminal it stays up until Ctrl-C, without one it stops.",
     ).parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    end_like_interrupt()
     # Only evidence shall convict the canary here: the gateway's own reflex stays out of it.
     os.environ["REFLEX"] = "off"
     narrator = Narrator(console)
     try:
         settings = Settings.load()
-        with Stack(settings) as stack:
-            code = tell(settings, narrator, stack)
-            narrator.write_summary(settings.home / "demo" / "summary.json")
-            console.print(f"\nSummary: {settings.home}/demo/summary.json")
-            if code == 0 and sys.stdin.isatty() and console.is_terminal:
-                console.print("The platform stays up: open the addresses above. Ctrl-C stops it.")
-                stack.wait()
-    except NotReadyToStartError as error:
-        console.print(f"[red]cannot start:[/] {error}")
+        return run(settings, narrator, new_summary(settings))
+    except (NotReadyToStartError, ValueError) as error:
+        console.print(f"[red]cannot start:[/] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
-        return 0 if narrator.figures["time_to_zero_seconds"] is not None else 1
+        return 0 if narrator.told else 1
+
+
+def run(settings: Settings, narrator: Narrator, summary: Path) -> int:
+    """Tell the story over a stack of its own, write the summary, stay up where somebody is there to look around."""
+    stack = Stack(settings)
+    with ExitStack() as running:
+
+        def start(live: Live) -> Story:
+            running.enter_context(stack)
+            stack.wait_until_healthy(lambda name, _: live(f"{name} is up"))
+            return Story(settings, narrator)
+
+        try:
+            code = tell(settings, narrator, start)
+        finally:
+            narrator.write_summary(summary)
+        narrator.console.print(f"\nSummary: {escape(str(summary))}")
+        if code == 0 and sys.stdin.isatty() and narrator.console.is_terminal:
+            narrator.console.print("The platform stays up: open the addresses above. Ctrl-C stops it.")
+            stack.wait()
     return code
 
 
-def tell(settings: Settings, narrator: Narrator, stack: Stack) -> int:
-    """Run every step; the first that does not happen ends the story with exit code 1."""
+def new_summary(settings: Settings) -> Path:
+    """Where the summary will stand; an earlier run's is removed. Raises NotReadyToStartError where it cannot be."""
+    path = settings.home / "demo" / "summary.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotReadyToStartError(f"PLATFORM_HOME cannot be used: {error}") from error
+    return path
+
+
+def tell(settings: Settings, narrator: Narrator, start: Callable[[Live], Story], steps: list[Step] = STEPS) -> int:
+    """Start, then run every step; the first that does not happen ends the story with exit code 1."""
     try:
         with narrator.step("start", "The platform starts: Redis, Triton, MLflow, Dagster and the gateway") as live:
-            stack.wait_until_healthy(lambda name, _: live(f"{name} is up"))
-        story = Story(settings, narrator)
-        for name, title, step in STEPS:
+            story = start(live)
+        for name, title, step in steps:
             with narrator.step(name, title) as live:
                 step(story, live)
     except EXPECTED as error:
-        narrator.console.print(f"\n[red]The demo stopped:[/] {error}\nLogs: {settings.home}/log/")
+        told = escape(str(error) or type(error).__name__)
+        narrator.console.print(f"\n[red]The demo stopped:[/] {told}\nLogs: {escape(str(settings.home))}/log/")
         return 1
+    narrator.told = True
     narrator.console.print(f"\n[bold]The whole loop in {narrator.seconds:.0f} s.[/] Things to look at:")
     for what, address in urls(settings):
         narrator.console.print(f"   {what:14} {address}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 Live = Callable[[str], None]
 
@@ -22,6 +23,7 @@ class Narrator:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.figures: dict[str, Any] = {"april_auc": None, "time_to_zero_seconds": None, "user_visible_errors": None}
+        self.told = False  # the whole story
         self._steps: list[dict[str, Any]] = []
         self._began = time.monotonic()
 
@@ -33,7 +35,7 @@ class Narrator:
         ok = False
         try:
             with self.console.status("") as status:
-                yield lambda text: status.update(f"   {text}  [dim]{time.monotonic() - began:.0f} s[/]")
+                yield lambda text: status.update(f"   {escape(text)}  [dim]{time.monotonic() - began:.0f} s[/]")
             ok = True
         finally:
             seconds = round(time.monotonic() - began, 2)
@@ -42,7 +44,7 @@ class Narrator:
 
     def tell(self, text: str) -> None:
         """A line of the story, in plain words."""
-        self.console.print(f"   {text}")
+        self.console.print(f"   {escape(text)}")
 
     @property
     def seconds(self) -> float:

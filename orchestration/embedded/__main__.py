@@ -1,14 +1,14 @@
 """`make up`: start the platform on this machine and keep it until Ctrl-C."""
 
 import argparse
-import signal
 import sys
-from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.embedded.environment import NotReadyToStartError
 from orchestration.embedded.stack import Stack
+from orchestration.embedded.terminal import end_like_interrupt
 from orchestration.settings import Settings
 
 
@@ -23,11 +23,6 @@ def urls(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends us the way Ctrl-C does, so that the processes are stopped too."""
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Exit 0 after Ctrl-C, 1 when something did not come up."""
     parser = argparse.ArgumentParser(
@@ -39,18 +34,18 @@ def main() -> int:
     )
     parser.parse_args()
     console = Console(stderr=False, highlight=False)
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    end_like_interrupt()
     try:
         settings = Settings.load()
         with Stack(settings) as stack:
             stack.wait_until_healthy(lambda name, seconds: console.print(f"  [green]up[/] {name} ({seconds:.1f} s)"))
-            console.print(f"\nThe platform is up; its state and logs are under {settings.home}\n")
+            console.print(f"\nThe platform is up; its state and logs are under {escape(str(settings.home))}\n")
             for what, address in urls(settings):
                 console.print(f"  {what:14} {address}")
             console.print("\nCtrl-C stops it.")
             stack.wait()
     except (NotReadyToStartError, ValueError) as error:
-        console.print(f"[red]cannot start:[/] {error}")
+        console.print(f"[red]cannot start:[/] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
