@@ -7,8 +7,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON_LIB := python3.11
 BIN := .venv/bin
 
-export PLATFORM_HOME ?= $(CURDIR)/.local
-export DAGSTER_HOME ?= $(PLATFORM_HOME)/dagster
+# Absolute, whatever was given: Dagster refuses a relative home. The shell resolves it, for make's abspath splits at spaces.
+override PLATFORM_HOME := $(shell realpath -m -- '$(or $(PLATFORM_HOME),$(CURDIR)/.local)')
+export PLATFORM_HOME
+export DAGSTER_HOME := $(PLATFORM_HOME)/dagster
 # No telemetry, from any process started here.
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
