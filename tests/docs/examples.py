@@ -1,5 +1,7 @@
 """The commands that the README shows, and the test that runs each."""
 
+import re
+
 from orchestration.settings import Settings
 from tests.docs.markdown import README, blocks
 
@@ -24,8 +26,12 @@ def examples() -> list[str]:
     return [block for block in blocks(README, "bash") if not set(block.splitlines()) <= made]
 
 
+def addresses() -> list[str]:
+    """Every address of a running platform that the README says to look at."""
+    return sorted(set(re.findall(r"<(http://[^>]+)>", README.read_text())))
+
+
 def on_ports_of(settings: Settings, text: str) -> str:
     """`text` with the addresses of the defaults replaced by those of a running platform."""
-    for name, port in Settings.port_defaults().items():
-        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{getattr(settings, name)}")
-    return text
+    ports = {str(port): str(getattr(settings, name)) for name, port in Settings.port_defaults().items()}
+    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda found: ports[found[0]], text)

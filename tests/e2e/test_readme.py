@@ -4,9 +4,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from tests.docs.examples import examples, on_ports_of
+from tests.docs.examples import addresses, examples, on_ports_of
 from tests.docs.markdown import README
 from tests.e2e.conftest import CALM_DAY, Platform
 from tests.servers import ROOT
@@ -60,6 +61,12 @@ def test_bad_input_is_answered_word_for_word(replayed: Platform, stack_environme
     told = answer_of(replayed, stack_environment, block_with('{"origin": 7}'))
     assert told
     assert told in README.read_text()
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_an_address_to_look_at_answers(replayed: Platform, address: str) -> None:
+    answer = httpx.get(on_ports_of(replayed.settings, address), trust_env=False, timeout=30)
+    assert answer.status_code == 200, answer.text
 
 
 def test_a_further_day_is_asked_and_reported(replayed: Platform, stack_environment: dict[str, str]) -> None:
