@@ -129,6 +129,12 @@ def test_a_taken_port_leaves_a_summary_of_this_run(tmp_path: Path) -> None:
     assert [(s["name"], s["ok"]) for s in steps] == [("start", False)]
 
 
+def last_program_runs(home: Path) -> bool:
+    """What supervisord has forked and not executed yet would miss a SIGTERM, and be killed 10 s later."""
+    log = home / "log" / "reports.log"
+    return log.exists() and "Serving HTTP" in log.read_text()
+
+
 def interrupted(home: Path) -> None:
     """The summary names the step that was going on, and nothing runs any more."""
     steps = json.loads((home / "demo" / "summary.json").read_text())["steps"]
@@ -139,7 +145,7 @@ def interrupted(home: Path) -> None:
 @pytest.mark.integration
 def test_an_interrupted_demo_leaves_a_summary_and_no_process(tmp_path: Path) -> None:
     process = subprocess.Popen(DEMO, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True)
-    wait_until((tmp_path / "supervisord.pid").exists, timeout_s=60)
+    wait_until(lambda: last_program_runs(tmp_path), timeout_s=60)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -164,7 +170,7 @@ def test_a_closed_terminal_stops_the_demo_in_order(tmp_path: Path) -> None:
         start_new_session=True,
     )
     os.close(its)
-    wait_until((tmp_path / "supervisord.pid").exists, timeout_s=60)
+    wait_until(lambda: last_program_runs(tmp_path), timeout_s=60)
     os.close(ours)  # the kernel sends SIGHUP, and every write to the terminal fails from now on
     assert process.wait(60) == 1
     interrupted(tmp_path)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from orchestration.embedded.environment import NotReadyToStartError
 from orchestration.embedded.programs import programs, socket_path
 from orchestration.embedded.stack import Stack
 from orchestration.settings import ROOT, Settings
-from tests.servers import alive, free_port, wait_until
+from tests.servers import BIN, alive, free_port, wait_until
 
 pytestmark = pytest.mark.integration
 HEAD = (ROOT / "supervisord.conf").read_text().partition("[group:")[0]
@@ -70,6 +71,14 @@ def test_a_supervisor_that_ends_ends_the_wait(tmp_path: Path) -> None:
         pytest.raises(NotReadyToStartError, match="the supervisor ended"),
     ):
         started.wait_until_healthy(lambda _name, _seconds: None)
+
+
+def test_supervisorctl_needs_the_address_alone(tmp_path: Path) -> None:
+    with stack(tmp_path, OBEDIENT):
+        supervised(tmp_path)
+        command = [BIN / "supervisorctl", "-s", f"unix://{tmp_path}/supervisor.sock", "status"]
+        said = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=False).stdout
+    assert said.split()[:2] in (["stubborn", "RUNNING"], ["stubborn", "STARTING"])
 
 
 def test_stop_leaves_nothing_of_a_program_that_outlasts_the_grace(
