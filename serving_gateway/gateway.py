@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import get_args
 
@@ -124,9 +125,7 @@ class Gateway:
     async def _close(self) -> None:
         _log.info("draining")
         await self._server.drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _cancelled(self._tasks)
         # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
@@ -137,6 +136,15 @@ class Gateway:
             client.close()
         await self._online.aclose()
         await self._control.aclose()
+
+
+async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel until every task has ended: a redis-py command that begins just then takes the cancellation for itself."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=0.05)
 
 
 def _redis(settings: Settings, *, timeout_s: float) -> "redis.asyncio.Redis":

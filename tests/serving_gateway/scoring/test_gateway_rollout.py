@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import redis
+import uvloop
 
 from serving_gateway.contracts.prediction_log import decode_record, read_frames
 from serving_gateway.control import keys
@@ -241,6 +242,31 @@ def test_sigterm_drains_and_exits_cleanly(gateway: GatewayProcess) -> None:
     assert gateway.predict(INSTANCE).status_code == 200
     gateway.process.send_signal(signal.SIGTERM)
     assert gateway.process.wait(timeout=10) == 0
+
+
+def test_stopping_is_quick_whatever_a_task_is_at(redis_url: str, tmp_path: Path) -> None:
+    """A command of redis-py that begins as its task is cancelled takes the cancellation for itself."""
+    store = publish_state(redis_url, state_of(CONTRACT), CONTRACT)
+
+    async def stopped_after(turns: int) -> float:
+        settings = Settings.load(
+            {"REDIS_URL": redis_url, "PLATFORM_HOME": str(tmp_path / str(turns)), "GATEWAY_PORT": str(free_port())}
+        )
+        gateway, stop = Gateway(settings), asyncio.Event()
+        running = asyncio.create_task(gateway.run(stop))
+        state = store.change(lambda s: rolled_back(s, actor="t", reason="r", now=NOW))
+        async with asyncio.timeout(5):
+            while gateway._follower.served is None or gateway._follower.served.state != state:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        store.change(lambda s: rolled_back(s, actor="t", reason="r", now=NOW))  # something to do while it stops
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        stop.set()
+        await running
+        return time.monotonic() - began
+
+    assert max(uvloop.run(stopped_after(turns)) for turns in range(12)) < 2.0
 
 
 def test_a_rollback_reaches_the_gateway_by_push(gateway: GatewayProcess, redis_url: str) -> None:
