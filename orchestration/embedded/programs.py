@@ -1,15 +1,17 @@
 """What the running supervisor says of its programs, over its unix socket."""
 
 import http.client
+import socket
 import tempfile
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
-
-from supervisor.xmlrpc import SupervisorTransport
+from typing import Any
 
 # sun_path of unix(7) holds 108 bytes with its terminating zero; supervisord first binds a name with its pid behind.
 _LONGEST_SOCKET_PATH = 107 - len(".4194304")
+
+_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,26 @@ def socket_path(home: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="drift-platform-")) / usual.name
 
 
-def programs(socket: Path) -> list[Program]:
-    """Every program; none while no supervisor answers at `socket`."""
-    transport = SupervisorTransport(None, None, f"unix://{socket}")
-    proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a unix socket. Unlike supervisor's own it gives up on a supervisor that hangs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(host)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(_TIMEOUT_S)
+        self._connection = (host, connection)  # closed with the transport, connected or not
+        connection.sock.connect(str(self._path))
+        return connection
+
+
+def programs(path: Path) -> list[Program]:
+    """Every program of the supervisor that listens at `path`; none while none answers there."""
+    transport = _UnixTransport(path)
+    proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport)
     try:
         found = proxy.supervisor.getAllProcessInfo()
     except (OSError, http.client.HTTPException, xmlrpc.client.Error):
