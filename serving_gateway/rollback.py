@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import math
 import os
 import sys
 import time
@@ -10,9 +11,9 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 from serving_gateway.contracts.rollout import Arm, RolloutState
-from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore
+from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, UnreadableDocumentError
 from serving_gateway.control.transitions import rolled_back
-from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.settings import SettingsError, redis_url, without_password
 
 ALIVE_WITHIN_S = 3.0
 
@@ -26,19 +27,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--confirm", action="store_true", help="roll back")
     parser.add_argument("--reason", default="rolled back by hand", help="kept in the audit trail")
     parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for the gateways [10]"
+        "--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait for the gateways [10]"
     )
     options = parser.parse_args(arguments)
     try:
-        url = Settings.load(os.environ).redis_url
+        url = redis_url(os.environ)
         store = RolloutStore.connect(url)
         if options.confirm:
             return _roll_back(store, options.reason, options.timeout)
         return _explain(store)
-    except SettingsError as error:
+    except (SettingsError, UnreadableDocumentError) as error:
         return _fail(str(error))
     except RedisError as error:
-        return _fail(f"Redis at {url} cannot be reached (REDIS_URL, REDIS_PORT): {error}")
+        return _fail(f"Redis at {without_password(url)} cannot be reached (REDIS_URL, REDIS_PORT): {error}")
 
 
 def _explain(store: RolloutStore) -> int:
@@ -46,7 +47,9 @@ def _explain(store: RolloutStore) -> int:
     if state is None or not _has_something_to_roll_back(state):
         return _nothing(state)
     print(_described(state))
-    print(f"  live gateways {_names(_alive(store))}")
+    alive = [a for a, age_s in store.heard() if age_s <= ALIVE_WITHIN_S]
+    print(f"  live gateways {_names(alive)}")
+    _name_the_silent(store)
     print(
         f"With --confirm: {state.arms.baseline.triton_model} answers everything, "
         f"weight {state.canary_weight_bp / 100:g} % -> 0, shadow ends, generation {state.generation} -> {state.generation + 1}."
@@ -82,6 +85,8 @@ def _confirmed(store: RolloutStore, state: RolloutState, timeout_s: float, start
         gateways = store.wait_until_served(state, timeout_s=timeout_s, alive_within_s=ALIVE_WITHIN_S)
     except TimeoutError as error:
         return _fail(str(error))
+    finally:
+        _name_the_silent(store)
     if not gateways:
         return _fail("no gateway is alive, so none confirmed it; a gateway that starts now takes it up")
     print(f"Served by {_names(gateways)} after {time.monotonic() - started:.3f} s.")
@@ -116,13 +121,22 @@ def _named(arm: Arm | None) -> str:
     return "none" if arm is None else f"{arm.triton_model} ({arm.model} version {arm.version})"
 
 
-def _alive(store: RolloutStore) -> list[Acknowledgement]:
-    now = time.time()
-    return [a for a in store.acknowledgements() if now - a.seen_at <= ALIVE_WITHIN_S]
+def _name_the_silent(store: RolloutStore) -> None:
+    """A gateway that stops takes its acknowledgement back: a silent one died, or is cut off and serves what it last knew."""
+    for a, age_s in store.heard():
+        if age_s > ALIVE_WITHIN_S:
+            print(f"  {a.gateway} (generation {a.generation}) was not heard of for {age_s:.0f} s: see that it is down")
 
 
 def _names(gateways: list[Acknowledgement]) -> str:
     return ", ".join(f"{a.gateway} (generation {a.generation})" for a in gateways) or "none"
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds
 
 
 def _user() -> str:

@@ -1,11 +1,14 @@
 """Every setting of the gateway, from the environment, in one frozen dataclass that documents itself."""
 
 import dataclasses
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from redis.connection import parse_url
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,8 +44,10 @@ def _address(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("a URL such as redis://127.0.0.1:6379/0")
+    try:
+        parse_url(text)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise ValueError("a URL such as redis://127.0.0.1:6379/0") from None
     return text
 
 
@@ -102,17 +107,7 @@ class Settings:
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
         """Read `environ`; an empty value counts as unset. Raises SettingsError naming the variable."""
-        hostname = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
-        found: dict[str, Any] = {"root": ROOT, "hostname": hostname}
-        for f in dataclasses.fields(cls):
-            variable = f.metadata["variable"]
-            text = environ.get(variable) or f.metadata["default"].format(**found)
-            try:
-                found[f.name] = f.metadata["parse"](text)
-            except ValueError as error:
-                raise SettingsError(f"{variable} must be {error}, got {text!r}") from None
-        del found["hostname"], found["root"]
-        return cls(**found)
+        return cls(**_resolved(environ, dataclasses.fields(cls)))
 
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:
@@ -128,3 +123,30 @@ class Settings:
     def replay(self) -> bool:
         """Whether the event clock is a replay's."""
         return self.event_clock == "replay"
+
+
+def redis_url(environ: Mapping[str, str]) -> str:
+    """Where Redis is, for a tool that needs no other setting. Raises SettingsError naming the variable."""
+    needed = [f for f in dataclasses.fields(Settings) if f.name in ("redis_port", "redis_url")]
+    found: str = _resolved(environ, needed)["redis_url"]
+    return found
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown: user and password are left out."""
+    return re.sub(r"//.*@", "//", url)
+
+
+def _resolved(environ: Mapping[str, str], fields: Iterable["dataclasses.Field[Any]"]) -> dict[str, Any]:
+    """Values by field name; a default may use the fields before it."""
+    hostname = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
+    known: dict[str, Any] = {"root": ROOT, "hostname": hostname}
+    found: dict[str, Any] = {}
+    for f in fields:
+        variable = f.metadata["variable"]
+        text = environ.get(variable) or f.metadata["default"].format(**known, **found)
+        try:
+            found[f.name] = f.metadata["parse"](text)
+        except ValueError as error:
+            raise SettingsError(f"{variable} must be {error}, got {without_password(text)!r}") from None
+    return found

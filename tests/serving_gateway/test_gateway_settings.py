@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.settings import Settings, SettingsError, redis_url, without_password
 
 
 def test_defaults_are_loopback_and_ports_of_the_embedded_profile() -> None:
@@ -34,6 +34,9 @@ def test_an_empty_variable_is_unset() -> None:
         ("GATEWAY_PORT", "²"),
         ("GATEWAY_PORT", "8000 "),
         ("REDIS_URL", "localhost"),
+        ("REDIS_URL", "redis://127.0.0.1:abc/0"),
+        ("REDIS_URL", "redis://127.0.0.1:99999/0"),
+        ("REDIS_URL", "http://127.0.0.1:6379/0"),
         ("TRITON_HTTP", "localhost"),
         ("TRITON_HTTP", ":8100"),
         ("TRITON_HTTP", "h:x"),
@@ -50,6 +53,20 @@ def test_an_empty_variable_is_unset() -> None:
 def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^{variable} must be .*, got "):
         Settings.load({variable: value})
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"REDIS_URL": "redis://me:s3c@ret@127.0.0.1:abc/0"})
+    assert str(caught.value).endswith("got 'redis://127.0.0.1:abc/0'")
+    assert without_password("redis://:s3cret@h:1/0") == "redis://h:1/0"
+    assert without_password("redis://h:1/0") == "redis://h:1/0"
+
+
+def test_where_redis_is_needs_no_other_setting() -> None:
+    assert redis_url({"REDIS_PORT": "7", "GATEWAY_PORT": "x"}) == "redis://127.0.0.1:7/0"
+    with pytest.raises(SettingsError, match=r"^REDIS_PORT"):
+        redis_url({"REDIS_PORT": "x"})
 
 
 def test_every_setting_is_documented_once() -> None:

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.integration
 CANARY = state_of(CONTRACT, version(2), shadow=version(2), weight_bp=2500, shadow_fraction=1.0)
 
 
-def rollback(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = ["env", f"REDIS_URL={url}", sys.executable, "-m", "serving_gateway.rollback", *arguments]
+def rollback(url: str, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    others = (f"{name}={value}" for name, value in environ.items())
+    command = ["env", f"REDIS_URL={url}", *others, sys.executable, "-m", "serving_gateway.rollback", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -80,6 +81,48 @@ def test_nothing_to_roll_back(redis_url: str) -> None:
         assert "delay_v1 answers everything" in done.stdout
         assert ("no gateway is alive" in done.stderr) == bool(code)
     assert len(RolloutStore.connect(redis_url).history()) == 1
+
+
+def test_gateways_that_fell_silent_are_named_and_hold_nothing_up(redis_url: str, tmp_path: Path) -> None:
+    store = publish_state(redis_url, CANARY, CONTRACT, version(2))
+    with redis.Redis.from_url(redis_url) as client:
+        silent = Acknowledgement("silent", 1, 1, 2500, client.time()[0] - 60)
+        client.hset(keys.ACKS, "silent", msgspec.json.encode(silent))
+    line = "silent (generation 1) was not heard of for 6"
+    assert line in rollback(redis_url).stdout
+    with gateway_process(tmp_path, redis_url, GATEWAY_ID="g1"):
+        wait_for(lambda: len(store.acknowledgements()) == 2)
+        done = rollback(redis_url, "--confirm")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert line in done.stdout
+    assert "Served by g1 (generation 2)" in done.stdout
+
+
+def test_a_setting_of_the_gateway_alone_does_not_block_a_rollback(redis_url: str) -> None:
+    done = rollback(redis_url, GATEWAY_PORT="x")
+    assert (done.returncode, done.stdout) == (0, "Nothing to roll back: no model is served yet.\n")
+
+
+def test_an_unreadable_state_is_one_clear_line(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.ROLLOUT, b"\xff")
+    done = rollback(redis_url, "--confirm")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"rollback: {keys.ROLLOUT} in Redis is unreadable")
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_arguments_and_addresses_are_one_clear_line_without_the_password() -> None:
+    for timeout in ("nan", "inf", "-1", "soon"):
+        done = rollback("redis://127.0.0.1:1/0", "--confirm", f"--timeout={timeout}")
+        assert done.returncode == 2
+        assert "argument --timeout" in done.stderr
+    for port in (free_port(), "abc"):
+        done = rollback(f"redis://:s3cret@127.0.0.1:{port}/0")
+        assert done.returncode == 1
+        assert "s3cret" not in done.stderr
+        assert f"redis://127.0.0.1:{port}/0" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_redis_away_is_one_clear_line() -> None:
