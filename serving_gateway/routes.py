@@ -18,7 +18,10 @@ class Router:
     """Calls the handler of (path, method). Any server that can make a Request can serve this."""
 
     def __init__(self, routes: dict[str, dict[str, RouteHandler]], metrics: Metrics) -> None:
-        self._routes = routes
+        # What is asked by GET may be asked by HEAD: the transport leaves out the body.
+        self._routes = {
+            path: methods | ({"HEAD": methods["GET"]} if "GET" in methods else {}) for path, methods in routes.items()
+        }
         self._metrics = metrics
 
     async def handle(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httptools
 
 from serving_gateway.http import ApiError, Request, Response
-from serving_gateway.transport.messages import CONTINUE, response_bytes
+from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -28,7 +28,7 @@ class HttpProtocol(asyncio.Protocol):
         self._connections = connections
         self._max_body = max_body_bytes
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request | ApiError, bool]] = deque()
+        self._waiting: deque[tuple[Request | ApiError, Connection]] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
@@ -72,14 +72,18 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes arrived."""
-        if self._refused:
-            return
+        while data and not self._refused:
+            data = self._parse(data)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse. Returns what is to be parsed again where a wish to upgrade stopped the parser, else nothing."""
         self._completed_one = False
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No other protocol is spoken here: the request was answered as HTTP/1.1, what follows it is not read.
-            self._refused = True
+        except httptools.HttpParserUpgrade as upgrade:
+            if "upgrade" in self._headers:
+                return self._without_upgrade(data[upgrade.args[0] :])
+            self._refused = True  # CONNECT: answered and closed, what follows is for someone else
         except httptools.HttpParserCallbackError as error:
             self._refuse(error.__context__ if isinstance(error.__context__, ApiError) else _malformed(error))
         except httptools.HttpParserError as error:
@@ -90,6 +94,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEADER_BYTES:
                     self._refuse(_headers_too_large())
+        return b""
 
     def on_message_begin(self) -> None:
         """A request starts."""
@@ -121,11 +126,13 @@ class HttpProtocol(asyncio.Protocol):
             raise ApiError(400, "send Content-Length or Transfer-Encoding, not both")
         if length is not None and length.isdigit() and int(length) > self._max_body:
             raise self._body_too_large()
-        if self._headers.get("expect", "").lower() == "100-continue" and length != "0" and self._transport:
-            if self._serving is None:
-                self._transport.write(CONTINUE)
-        elif "expect" in self._headers:
+        expected = self._headers.get("expect")
+        if expected is None:
+            return
+        if expected.lower() != "100-continue":
             raise ApiError(417, "the only expectation supported is 100-continue")
+        if length != "0" and self._serving is None and self._transport:
+            self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -135,41 +142,55 @@ class HttpProtocol(asyncio.Protocol):
         self._body.append(data)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """The request is whole, or its head is, where the parser takes the rest for another protocol's."""
+        if self._parser.should_upgrade() and "upgrade" in self._headers:
+            return
         self._completed_one = True
-        target = self._url.split(b"?", 1)[0].decode("latin-1")
-        request = Request(
-            self._parser.get_method().decode("latin-1"),
-            unquote(target) if "%" in target else target,
-            self._headers,
-            b"".join(self._body),
-        )
-        self._enqueue(request, keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade())
+        method = self._parser.get_method().decode("latin-1")
+        request = Request(method, _path(self._url), self._headers, b"".join(self._body))
+        if not self._parser.should_keep_alive() or self._parser.should_upgrade():
+            self._enqueue(request, "close")
+        else:
+            self._enqueue(request, "keep-alive" if self._parser.get_http_version() == "1.0" else "")
         if len(self._waiting) >= MAX_WAITING and self._transport:
             self._transport.pause_reading()
+
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The request again for a new parser, without its wish to upgrade and what else was seen to, and `rest`.
+
+        No other protocol is spoken here, so the wish is ignored (RFC 9110 section 7.8); the old parser skipped the body.
+        """
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
+        for name, value in self._headers.items():
+            if name not in ("upgrade", "expect"):
+                lines.append(f"{name}: {value}".encode("latin-1"))
+        self._parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([*lines, b"", rest])
 
     # --- answering --------------------------------------------------------------------------------------------------
 
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
         self._refused = True
-        self._enqueue(error, keep_alive=False)
+        self._enqueue(error, "close")
 
-    def _enqueue(self, request: Request | ApiError, *, keep_alive: bool) -> None:
-        self._waiting.append((request, keep_alive))
+    def _enqueue(self, request: Request | ApiError, connection: Connection) -> None:
+        self._waiting.append((request, connection))
         if self._serving is None:
             self._serving = asyncio.get_running_loop().create_task(self._serve())
 
     async def _serve(self) -> None:
         while self._waiting:
-            request, keep_alive = self._waiting.popleft()
+            request, connection = self._waiting.popleft()
             response = request.response() if isinstance(request, ApiError) else await self._handle(request)
             if self._transport is None or self._transport.is_closing():
                 break
-            keep_alive = keep_alive and not (self._draining and not self._waiting)
+            if self._draining and not self._waiting:
+                connection = "close"
             without_body = isinstance(request, Request) and request.method == "HEAD"
-            self._transport.write(response_bytes(response, keep_alive=keep_alive, without_body=without_body))
-            if not keep_alive:
+            self._transport.write(response_bytes(response, connection=connection, without_body=without_body))
+            if connection == "close":
                 self._transport.close()
                 break
             if not self._refused and len(self._waiting) < MAX_WAITING:
@@ -179,6 +200,14 @@ class HttpProtocol(asyncio.Protocol):
 
     def _body_too_large(self) -> ApiError:
         return ApiError(413, f"the body is larger than {self._max_body} bytes (GATEWAY_MAX_BODY_BYTES)")
+
+
+def _path(target: bytes) -> str:
+    """Path of a request target, unquoted. A proxy's clients send a whole URL (RFC 9112 section 3.2.2)."""
+    path = target.split(b"?", 1)[0].decode("latin-1")
+    if not path.startswith("/") and "://" in path:
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    return unquote(path) if "%" in path else path
 
 
 def _malformed(error: Exception) -> ApiError:

@@ -70,6 +70,14 @@ def test_errors_have_one_shape_and_the_right_status(gateway: GatewayProcess) -> 
     assert gateway.predict("x" * 9_000_000).status_code == 413
 
 
+def test_what_is_asked_by_get_may_be_asked_by_head(gateway: GatewayProcess) -> None:
+    answer = gateway.client.head("/health")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+    assert gateway.client.head("/predict").status_code == 405
+    assert gateway.client.post("/health").headers["allow"] == "GET, HEAD"
+
+
 def test_the_split_is_sticky_and_of_the_asked_share(gateway: GatewayProcess, redis_url: str) -> None:
     serve(redis_url, gateway, CANARY)
     first = [p["arm"] for p in gateway.predict(many(400)).json()["predictions"]]

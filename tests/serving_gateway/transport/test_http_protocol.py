@@ -86,7 +86,13 @@ def test_chunked_bodies() -> None:
 def test_http_1_0_and_close_end_the_connection() -> None:
     for sent in (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"):
         assert exchange(sent)[0][1]["connection"] == "close"
-    assert "connection" not in exchange(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")[0][1]
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):  # a client of 1.0 believes in a kept connection only when told
+            writer.write(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert (await answer(reader))[1]["connection"] == "keep-alive"
+
+    talk(script)
 
 
 def test_head_has_a_length_and_no_body() -> None:
@@ -141,10 +147,54 @@ def test_answers_before_a_malformed_request_still_come() -> None:
     assert [status for status, _, _ in found] == [200, 400]
 
 
-def test_an_upgrade_is_answered_as_http_1_1_and_closed() -> None:
-    sent = b"GET /abc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    [(status, headers, _)] = exchange(sent)
+UPGRADE = b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+
+
+@pytest.mark.parametrize("chunk", [0, 1, 50])
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (b"GET /abc HTTP/1.1\r\n" + UPGRADE + b"\r\n", b"GET /abc "),
+        (b"POST /abc?q HTTP/1.1\r\n" + UPGRADE + b"Content-Length: 5\r\n\r\nhello", b"POST /abc hello"),
+        (
+            b"POST /abc HTTP/1.1\r\n" + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            b"POST /abc hello",
+        ),
+    ],
+)
+def test_a_wish_to_upgrade_is_ignored(sent: bytes, body: bytes, chunk: int) -> None:
+    found = exchange(sent + sent + POST, 3, chunk=chunk)
+    assert [(status, text) for status, _, text in found] == [(200, body), (200, body), (200, b"POST /abc hello")]
+    assert all("connection" not in headers for _, headers, _ in found)
+
+
+def test_a_wish_to_upgrade_lifts_no_limit() -> None:
+    head = b"POST /abc HTTP/1.1\r\n" + UPGRADE
+    assert exchange(head + b"Content-Length: 1001\r\n\r\n")[0][0] == 413
+    assert exchange(head + b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"a" * 1001)[0][0] == 413
+
+
+def test_many_wishes_to_upgrade_in_one_piece() -> None:
+    sent = b"GET /answered-at-once HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    assert {status for status, _, _ in exchange(sent * 1500, 1500)} == {200}
+
+
+def test_connect_is_answered_and_closed() -> None:
+    [(status, headers, _)] = exchange(b"CONNECT x:1 HTTP/1.1\r\n" + UPGRADE + b"\r\n")
     assert (status, headers["connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [(b"http://x:1/abc?q=/", b"/abc"), (b"http://x", b"/"), (b"http://x/a%20b", b"/a b"), (b"/a://b", b"/a://b")],
+)
+def test_a_whole_url_names_its_path(target: bytes, path: bytes) -> None:
+    assert exchange(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)[0][2] == b"GET %b " % path
+
+
+def test_nothing_is_to_be_continued_where_there_is_no_body() -> None:
+    sent = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"
+    assert exchange(sent)[0][0] == 200
 
 
 def test_draining_answers_what_was_received_and_closes() -> None:
