@@ -12,7 +12,11 @@ Outcome = Literal["ok", "error", "timeout", "invalid"]
 
 
 class ViewAge(Struct, frozen=True, kw_only=True):
-    """How a feature view was found: `age_s` is event time minus the view's timestamp, in seconds (None: not found)."""
+    """How a feature view was found: `age_s` is event time minus the view's timestamp, in seconds (None: not found).
+
+    A negative age is a view that is newer than the event, present all the same: only a replay whose online store was not
+    rewound with its clock can cause it.
+    """
 
     view: str
     status: Literal["present", "expired", "missing"]
