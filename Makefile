@@ -63,17 +63,33 @@ test-integration: setup ## each part against real Redis, Triton, MLflow
 test-e2e: setup ## the whole stack, the demo included
 	@$(BIN)/python -m pytest -q -m e2e
 
+# What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
+define missing_packages
+$(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3.11-venv; \
+$(PYTHON) -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || echo libgomp1; \
+$(PYTHON) -c 'import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var("LIBDIR") + "/libpython3.11.so.1.0")' 2>/dev/null || echo libpython3.11
+endef
+
+.PHONY: system-packages
+system-packages: ## what Debian must provide; installed when root
+	@missing="$$($(missing_packages))"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing" $$missing; apt-get update -qq && apt-get install -qq -y $$missing >/dev/null; \
+	elif [ -n "$$missing" ]; then \
+	  echo "Missing Debian packages; as root: apt-get install" $$missing; exit 1; \
+	fi
+
 .PHONY: setup
 setup: .venv/installed .venv-triton/installed ## both environments, from the hashed locks
 
-.venv/installed: requirements.lock
+.venv/installed: requirements.lock | system-packages
 	@echo "Setting up .venv from requirements.lock (a minute or two, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool
 	@touch $@
 
-.venv-triton/installed: triton_models/requirements.lock
+.venv-triton/installed: triton_models/requirements.lock | system-packages
 	@echo "Setting up .venv-triton from triton_models/requirements.lock"
 	@$(PYTHON) -m venv .venv-triton
 	@.venv-triton/bin/pip install --quiet --require-hashes -r triton_models/requirements.lock
