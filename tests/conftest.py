@@ -27,7 +27,7 @@ def redis_url(redis_process: RedisServer) -> str:
 @pytest.fixture(scope="session")
 def triton_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PLATFORM_HOME of the session's Triton."""
-    return tmp_path_factory.mktemp("platform")
+    return tmp_path_factory.mktemp("a platform")  # a space, for the Python backend starts models through a shell
 
 
 @pytest.fixture(scope="session")

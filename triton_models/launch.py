@@ -105,15 +105,18 @@ def published_models(manifest: Path) -> list[str]:
     return names
 
 
-def server_arguments(home: Path, *, http: int, grpc: int, metrics: int, models: list[str], gpu: bool) -> list[str]:
-    """Command-line flags of tritonserver.
+def server_arguments(*, http: int, grpc: int, metrics: int, models: list[str], gpu: bool) -> list[str]:
+    """Command-line flags of tritonserver, to be run in <home>/triton.
+
+    Paths are relative, for the Python backend puts them unquoted into a shell command: a home with a space would hang
+    every load.
 
     A model that fails to load leaves the others served (`exit-on-error=false`) but the server not ready
     (`strict-readiness`): an outage of one version must not become an outage of all.
     """
     flags = {
-        "model-repository": home / "triton" / "repository",
-        "backend-directory": home / "triton" / "backends",
+        "model-repository": "repository",
+        "backend-directory": "backends",
         "model-control-mode": "explicit",
         "exit-on-error": "false",
         "strict-readiness": "true",
@@ -146,7 +149,6 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"triton: {error}")
     (home / "triton" / "repository").mkdir(parents=True, exist_ok=True)
     arguments = server_arguments(
-        home,
         http=options.http_port,
         grpc=options.grpc_port,
         metrics=options.metrics_port,
@@ -154,6 +156,7 @@ def main(argv: list[str] | None = None) -> None:
         gpu=Path("/dev/nvidiactl").exists(),
     )
     variables = os.environ | environment.variables(os.environ.get("PATH", os.defpath))
+    os.chdir(home / "triton")
     os.execve(environment.server, [str(environment.server), *arguments], variables)  # noqa: S606
 
 

@@ -100,7 +100,7 @@ def test_manifest_becomes_the_load_list(tmp_path: Path) -> None:
 
     manifest.write_text(json.dumps(["flight_delay_v1", "flight_delay_v2"]))
     models = published_models(manifest)
-    arguments = server_arguments(tmp_path, http=1, grpc=2, metrics=3, models=models, gpu=False)
+    arguments = server_arguments(http=1, grpc=2, metrics=3, models=models, gpu=False)
 
     assert [a for a in arguments if a.startswith("--load-model")] == [
         "--load-model=flight_delay_v1",
@@ -117,10 +117,10 @@ def test_unreadable_manifest_says_so(tmp_path: Path, text: str) -> None:
         published_models(manifest)
 
 
-def test_server_listens_on_loopback_only_and_starts_with_nothing_unasked(tmp_path: Path) -> None:
+def test_server_listens_on_loopback_only_and_starts_with_nothing_unasked() -> None:
     flags = dict(
         a.removeprefix("--").split("=", 1)
-        for a in server_arguments(tmp_path, http=11, grpc=12, metrics=13, models=[], gpu=False)
+        for a in server_arguments(http=11, grpc=12, metrics=13, models=[], gpu=False)
         if "=" in a
     )
 
