@@ -66,7 +66,7 @@ def test_an_older_generation_is_ignored(gateway: GatewayProcess, redis_url: str)
     assert gateway.health()["generation"] == 2
 
 
-@pytest.mark.parametrize("planted", [b"nonsense", b'{"epoch":"\xff"}', b"[" * 100_000])
+@pytest.mark.parametrize("planted", [b"nonsense", b'{"phase":"\xff"}', b"[" * 100_000])
 def test_nothing_unreadable_in_redis_ends_the_gateway(
     planted: bytes, gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
 ) -> None:
