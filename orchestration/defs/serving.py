@@ -46,7 +46,7 @@ def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
     state = serve_baseline(
-        store, _arm(settings, store, "champion"), actor=f"dagster:{context.run_id}", now=datetime.now(UTC)
+        store, _arm(settings, store, "champion"), actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC)
     )
     return dg.MaterializeResult(metadata=_described(settings, state))
 
@@ -70,7 +70,7 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
         _arm(settings, store, "challenger"),
         weight=config.weight,
         shadow_fraction=config.shadow_fraction,
-        actor=f"dagster:{context.run_id}",
+        actor=f"dagster:{context.run.run_id}",
         now=datetime.now(UTC),
     )
     return dg.MaterializeResult(metadata=_described(settings, state))
