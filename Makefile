@@ -82,15 +82,16 @@ system-packages: ## what Debian must provide; installed when root
 .PHONY: setup
 setup: .venv/installed .venv-triton/installed ## both environments, from the hashed locks
 
+# --no-deps: a lock is complete, and older pips stumble over the extras that its packages ask of one another.
 .venv/installed: requirements.lock | system-packages
 	@echo "Setting up .venv from requirements.lock (a minute or two, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool
 	@touch $@
 
 .venv-triton/installed: triton_models/requirements.lock | system-packages
 	@echo "Setting up .venv-triton from triton_models/requirements.lock"
 	@$(PYTHON) -m venv .venv-triton
-	@.venv-triton/bin/pip install --quiet --require-hashes -r triton_models/requirements.lock
+	@.venv-triton/bin/pip install --quiet --no-deps --require-hashes -r triton_models/requirements.lock
 	@touch $@
