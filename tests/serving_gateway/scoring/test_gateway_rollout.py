@@ -78,6 +78,12 @@ def test_nothing_unreadable_in_redis_ends_the_gateway(
         triton_stand_in.faults["delay_v2"] = "error"  # the rollback cannot be written
         rows = [gateway.predict(INSTANCE).json()["predictions"][0] for _ in range(11)]
         assert "fallback_from" not in rows[10]
+        wait_for(
+            lambda: (
+                "the rollback of delay_v2 is not in the store yet"
+                in next(gateway.home.glob("gateway-*.log")).read_text()
+            )
+        )
         client.set(keys.ROLLOUT, msgspec.json.encode(state_of(CONTRACT, TWO, weight_bp=10_000, generation=3)))
         wait_for(lambda: json.loads(client.get(keys.ROLLOUT) or "{}")["phase"] == "rolled_back")
     wait_for(lambda: gateway.health()["problem"] == "")
