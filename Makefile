@@ -86,12 +86,12 @@ setup: .venv/installed .venv-triton/installed ## both environments, from the has
 .venv/installed: requirements.lock | system-packages
 	@echo "Setting up .venv from requirements.lock (a minute or two, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --use-pep517 --no-deps --require-hashes -r requirements.lock
 	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool
 	@touch $@
 
 .venv-triton/installed: triton_models/requirements.lock | system-packages
 	@echo "Setting up .venv-triton from triton_models/requirements.lock"
 	@$(PYTHON) -m venv .venv-triton
-	@.venv-triton/bin/pip install --quiet --no-deps --require-hashes -r triton_models/requirements.lock
+	@.venv-triton/bin/pip install --quiet --use-pep517 --no-deps --require-hashes -r triton_models/requirements.lock
 	@touch $@
