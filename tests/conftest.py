@@ -1,5 +1,6 @@
 """Fixtures over the real servers. `redis_url` is empty at each test; the others live as long as the session."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 import redis
 
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
+
+
+# A shell's background job ignores SIGINT; what we start would inherit that, and Dagster copies it to SIGTERM.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

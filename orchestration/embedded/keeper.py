@@ -92,6 +92,9 @@ def _start(command: list[str]) -> int:
     try:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        # A shell's background job ignores SIGINT, and Dagster does on SIGTERM what it finds set for SIGINT.
+        for number in _STOP:
+            signal.signal(number, signal.SIG_DFL)
         if os.getppid() == keeper:
             os.execvp(command[0], command)  # noqa: S606
     finally:

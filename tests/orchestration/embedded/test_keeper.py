@@ -120,3 +120,17 @@ def test_descendants_are_found_through_generations_and_killed(stubborn: Path) ->
     assert not alive(pid)
     assert root.wait(10) == 0
     assert not kill_descendants(root.pid)
+
+
+def test_a_launcher_that_ignores_sigint_hands_that_down_to_nobody(tmp_path: Path) -> None:
+    """As a shell's background job does: Dagster would ignore SIGTERM then."""
+    said = tmp_path / "said"
+    reads = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(pathlib.Path('/proc/self/status').read_text())"
+    command = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {LAUNCHER}"
+    program = "import os, subprocess, sys; from orchestration.embedded.keeper import command_line; "
+    program += "subprocess.run(command_line(10, [sys.executable, '-c', *sys.argv[1:]]))"
+    subprocess.run(
+        [sys.executable, "-c", command, sys.executable, "-c", program, reads, str(said)], cwd=ROOT, check=True
+    )
+    (ignored,) = [line.split()[1] for line in said.read_text().splitlines() if line.startswith("SigIgn")]
+    assert not int(ignored, 16) & 1 << (signal.SIGINT - 1)
