@@ -9,7 +9,6 @@ import redis
 
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
 
-
 # A shell's background job ignores SIGINT; what we start would inherit that, and Dagster copies it to SIGTERM.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
