@@ -64,8 +64,8 @@ def canary_verdict(config: VerdictConfig) -> dg.MaterializeResult:  # noqa: ARG0
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "canary": trial.canary if trial else "none",
-        "epoch": trial.epoch if trial else 0,
-        "generation": trial.generation if trial else 0,
+        "epoch": str(trial.epoch if trial else 0),  # text: the UI plots numbers
+        "generation": str(trial.generation if trial else 0),
         "rows": verdict.rows,
         "evidence that it is worse": verdict.e_fail,
         "evidence that it is not": verdict.e_pass,

@@ -75,9 +75,13 @@ class Stack:
         return self._keeper is not None and self._keeper.poll() is None
 
     def wait(self) -> None:
-        """Block until the supervisor ends."""
-        if self._keeper is not None:
-            self._keeper.wait()
+        """Block until the supervisor ends.
+
+        By looking again and again: polars handles SIGINT in a way that restarts a blocking wait, and Ctrl-C would be
+        heard only when that ends.
+        """
+        while self.running:
+            time.sleep(0.2)
 
     def stop(self) -> None:
         """Ask every process to stop, wait until it has, and kill what does not; an interrupted wait kills at once."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,23 @@ def test_homes_that_the_configuration_cannot_carry_are_refused_clearly(tmp_path:
 
 def test_the_socket_stays_at_home_where_a_unix_address_can_hold_it() -> None:
     assert socket_path(Path("/home/somebody/platform/.local")) == Path("/home/somebody/platform/.local/supervisor.sock")
+
+
+def test_ctrl_c_ends_the_wait_where_polars_is_loaded(tmp_path: Path) -> None:
+    """Polars installs a handler of its own for SIGINT, after which a blocking wait is not interrupted."""
+    program = (
+        "import subprocess, sys, polars; from pathlib import Path;"
+        "from orchestration.embedded.stack import Stack; from orchestration.settings import Settings;"
+        "stack = Stack(Settings(home=Path(sys.argv[1])));"
+        "stack._keeper = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']);"
+        "polars.DataFrame({'a': [1]}).lazy().select('a').collect(); print('waiting', flush=True);\n"
+        "try: stack.wait()\n"
+        "finally: stack._keeper.kill()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"waiting\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) != 0
