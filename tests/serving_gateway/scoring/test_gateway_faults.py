@@ -133,7 +133,7 @@ def test_a_timeout_is_charged_only_where_the_canary_had_time(
     redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path
 ) -> None:
     triton_stand_in.faults["delay_v2"] = "hang"
-    publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=10_000), CONTRACT, TWO)
+    store = publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=10_000), CONTRACT, TWO)
     with (
         redis.Redis.from_url(redis_url) as client,
         gateway_process(tmp_path, redis_url, triton_stand_in.address, GATEWAY_DEADLINE_MS="2000") as gateway,
@@ -146,8 +146,11 @@ def test_a_timeout_is_charged_only_where_the_canary_had_time(
         answers = list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
         assert {a.json()["predictions"][0]["fallback_from"] for a in answers if a.status_code == 200} == {"canary"}
         assert gateway.health()["trip"] is None
+        assert store.read().canary_weight_bp == 10_000  # type: ignore[union-attr]
         list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
-        assert gateway.health()["trip"] is not None
+        # a trip is forgotten here as soon as the store has it
+        wait_for(lambda: store.read().canary_weight_bp == 0)  # type: ignore[union-attr]
+        assert store.read().actor.startswith("gateway:")  # type: ignore[union-attr]
 
 
 def test_reflex_off_leaves_the_canary_alone(redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path) -> None:
