@@ -3,7 +3,6 @@
 The rollout may name a model only after `publish` returned: it is loaded, warm, and has answered the golden request.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from orchestration.publishing.repository import DifferentArtifactError, Repository
 from orchestration.publishing.triton import Triton, TritonError
 from orchestration.training.contract import triton_name
+from orchestration.training.onnx_model import digest
 from serving_gateway.contracts import ModelContract
 
 TOLERANCE = 1e-5
@@ -55,7 +55,7 @@ def publish(
         PublishError: the artifact is not the contract's, another one has this name, Triton refused it or cannot be
             reached, or its answers are not the golden ones.
     """
-    if hashlib.sha256(onnx).hexdigest() != contract.artifact_digest:
+    if digest(onnx) != contract.artifact_digest:
         raise PublishError(f"the artifact is not the one that {triton_name(contract)}'s contract names: fetch it again")
     name = triton_name(contract)
     with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:

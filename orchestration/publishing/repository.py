@@ -1,7 +1,6 @@
 """Triton's model repository on disk, and the manifest of what is published in it."""
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.settings import Settings
+from orchestration.training.onnx_model import digest
 from serving_gateway.contracts import ModelContract
 from triton_models.model_config import render_config, write_model
 
@@ -62,7 +62,7 @@ class Repository:
         """
         target = self.models / name
         if target.exists():
-            standing = hashlib.sha256((target / "1" / "model.onnx").read_bytes()).hexdigest()
+            standing = digest((target / "1" / "model.onnx").read_bytes())
             if standing != contract.artifact_digest:
                 raise DifferentArtifactError(
                     f"{name} already holds artifact {standing[:16]}, not {contract.artifact_digest[:16]}: "

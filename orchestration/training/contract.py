@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from orchestration.features.views import FEATURE_SERVICE, PROJECT
 from orchestration.training.onnx_model import INPUT, OUTPUT, digest
 from serving_gateway.contracts import Input, ModelContract, ViewLayout
 
 MODEL = "flight_delay"
-PROJECT = "drift"
 DECISION_THRESHOLD = 0.5
 
 
@@ -27,7 +27,7 @@ def build_contract(
         version=version,
         inputs=tuple(inputs),
         views=tuple(views),
-        feature_service=MODEL,
+        feature_service=FEATURE_SERVICE,
         project=PROJECT,
         decision_threshold=DECISION_THRESHOLD,
         training_start=training_start.isoformat(),

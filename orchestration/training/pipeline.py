@@ -72,13 +72,13 @@ def train_and_register(
     """
     rows, holdout_rows = read_training(training, *windows.train), read_training(training, *windows.holdout)
     inputs = like.inputs if like else model_inputs(vocabularies(rows))
-    trained = train(rows, inputs, start=view_window(*windows.train)[0], end=view_window(*windows.train)[1])
+    first, last = view_window(*windows.train)
+    trained = train(rows, inputs, start=first, end=last)
     onnx = to_onnx(trained.booster, width=len(inputs))
     worst = parity(onnx, trained.samples.vectors, trained.scores)
     metrics = _judge(onnx, holdout_rows, inputs, windows.holdout)
     log_training(mlflow, {**PARAMETERS, "rounds": ROUNDS, **_described(windows)}, {"holdout": metrics})
     mlflow.log_metric("onnx_parity", worst)
-    first, last = view_window(*windows.train)
     contract = register(
         mlflow,
         onnx,
