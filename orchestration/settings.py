@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "data" / "sample"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,23 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Drift reports, served over HTTP."""
-        return self.home / "reports"
+        """Reports, served over HTTP: drift/ and metrics/."""
+        return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
+
+    @property
+    def drift_reference(self) -> Path:
+        """The csv file that `python -m orchestration.drift` compares with."""
+        return _path(os.environ.get("DRIFT_REFERENCE_PATH"), SAMPLES / "drift_reference.csv")
+
+    @property
+    def drift_current(self) -> Path:
+        """The csv file that `python -m orchestration.drift` compares."""
+        return _path(os.environ.get("DRIFT_CURRENT_PATH"), SAMPLES / "drift_current.csv")
+
+    @property
+    def notices(self) -> Path:
+        """What a person should hear of: one JSON document a line."""
+        return self.home / "notices.jsonl"
 
     @property
     def redis_url(self) -> str:
@@ -93,6 +109,31 @@ class Settings:
         return f"http://127.0.0.1:{self.dagster_port}"
 
     @property
+    def slack_webhook_url(self) -> str:
+        """Slack's incoming webhook for notices; empty: they are kept, not posted. A secret."""
+        return os.environ.get("SLACK_WEBHOOK_URL") or ""
+
+    @property
+    def cron_features(self) -> str:
+        """When yesterday becomes features. Crons are in UTC; Dagster checks them when it loads the definitions."""
+        return os.environ.get("CRON_FEATURES") or "30 1 * * *"
+
+    @property
+    def cron_training(self) -> str:
+        """When a challenger is trained."""
+        return os.environ.get("CRON_TRAINING") or "0 3 * * 1"
+
+    @property
+    def cron_drift(self) -> str:
+        """When the last day's requests are compared with the training window."""
+        return os.environ.get("CRON_DRIFT") or "0 2 * * *"
+
+    @property
+    def cron_landing(self) -> str:
+        """When the prediction log is moved to Parquet."""
+        return os.environ.get("CRON_LANDING") or "*/5 * * * *"
+
+    @property
     def reports_url(self) -> str:
         """Base address of the served reports."""
         return f"http://127.0.0.1:{self.reports_port}"
@@ -103,3 +144,7 @@ def _port(variable: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"{variable} must be a port number from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _path(given: str | None, default: Path) -> Path:
+    return Path(given).expanduser().resolve() if given else default

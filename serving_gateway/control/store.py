@@ -112,6 +112,15 @@ class RolloutStore:
         entries: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrevrange(keys.AUDIT, count=count)  # type: ignore[assignment]
         return [msgspec.json.decode(fields[b"state"], type=RolloutState) for _, fields in entries]
 
+    def changes_after(self, entry: str, count: int) -> list[tuple[str, RolloutState]]:
+        """At most `count` changes of the audit stream after `entry` ("0": from the first), oldest first, with their ids.
+
+        Raises UnreadableDocumentError naming the entry that holds something else.
+        """
+        found: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrange(keys.AUDIT, min=f"({entry}", count=count)  # type: ignore[assignment]
+        named = ((entry_id.decode(), fields.get(b"state", b"")) for entry_id, fields in found)
+        return [(name, _decode(document, RolloutState, f"{keys.AUDIT} {name}")) for name, document in named]
+
     def put_contract(self, contract: ModelContract) -> str:
         """Store the contract under its digest; returns the digest."""
         self._redis.set(keys.contract(contract.digest), contract.to_json())

@@ -61,14 +61,19 @@ def test_the_example_uncommented_is_what_holds_without_it(monkeypatch: pytest.Mo
     for name in variables():
         monkeypatch.delenv(name, raising=False)
     gateway, batch = GatewaySettings.load({}), BatchSettings.load()
-    expected = (batch, batch.redis_url, batch.mlflow_url, batch.triton_grpc, batch.triton_http, batch.gateway_url)
+    expected = resolved(batch)
     for name in variables():
         monkeypatch.setenv(name, environment[name])
-    batch = BatchSettings.load()
     assert GatewaySettings.load(environment) == gateway
-    assert (
-        batch, batch.redis_url, batch.mlflow_url, batch.triton_grpc, batch.triton_http, batch.gateway_url
-    ) == expected  # fmt: skip
+    assert resolved(BatchSettings.load()) == expected
+
+
+def resolved(batch: BatchSettings) -> list[object]:
+    """Fields and properties alike."""
+    return [
+        batch,
+        *(getattr(batch, name) for name, found in vars(BatchSettings).items() if isinstance(found, property)),
+    ]
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -1,0 +1,62 @@
+"""What the notices say: plain functions from what happened to a Notice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.notices.notice import Notice, Severity
+from serving_gateway.contracts.rollout import RolloutState
+
+# A failed check says what it found in these of its metadata, in this order.
+_FINDINGS = ("reason", "broken", "column", "rule", "count", "day")
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """An asset check that did not pass, and its metadata as text."""
+
+    asset: str
+    name: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that failed. `error` is the innermost cause; `step` is empty where no step failed."""
+
+    job: str
+    url: str
+    step: str
+    error: str
+    checks: tuple[FailedCheck, ...]
+    time: datetime
+
+
+def failed_run(run: FailedRun) -> Notice:
+    """A run that failed: which step, why, and what its failed checks found."""
+    lines = [f"step {run.step}: {run.error}" if run.step else run.error]
+    for check in run.checks:
+        found = [f"{label} {check.metadata[label]}" for label in _FINDINGS if check.metadata.get(label)]
+        lines.append(f"check {check.name} on {check.asset} failed: {'; '.join(found) or 'see the run'}")
+    return Notice(
+        severity=_severity(run), title=f"Run of {run.job} failed", text="\n".join(lines), link=run.url, time=run.time
+    )
+
+
+def gateway_trip(state: RolloutState, link: str) -> Notice:
+    """A gateway stopped a canary by itself. `state` is the change that it wrote, `link` the gateway's /rollout."""
+    canary = state.arms.canary.triton_model if state.arms.canary else "the canary"
+    return Notice(
+        severity="SEV2",
+        title=f"{canary} was stopped by {state.actor}",
+        text=f"{state.reason}. {state.arms.baseline.triton_model} answers everything since "
+        f"epoch {state.epoch}, generation {state.generation}.",
+        link=link,
+        time=datetime.fromisoformat(state.time),
+    )
+
+
+def _severity(run: FailedRun) -> Severity:
+    if run.job == "rollback":  # a convicted canary may still have traffic
+        return "SEV1"
+    return "SEV2" if any(check.asset == "canary_verdict" for check in run.checks) else "SEV3"

@@ -1,0 +1,85 @@
+"""Which days a schedule or sensor should work on, from the event clock and the days that are stored.
+
+Days are UTC days of scheduled departures; `now` is event time. NotDueError says why nothing is to be done.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+DAY = timedelta(days=1)
+# A challenger is judged on the last four weeks and learns from what lies before, no less than that.
+HOLDOUT = timedelta(days=28)
+# Days that one request ingests at most: the next tick goes on with the rest.
+MAX_CATCH_UP = timedelta(days=31)
+# Event time between two challengers that drift asks for.
+RETRAIN_EVERY = timedelta(days=28)
+
+
+class NotDueError(Exception):
+    """There is nothing to do; the message says why, and what would change that."""
+
+
+@dataclass(frozen=True)
+class TrainingWindows:
+    """Half-open ranges of days: the hold-out follows the training window at once."""
+
+    train: tuple[date, date]
+    holdout: tuple[date, date]
+
+    @property
+    def config(self) -> dict[str, str]:
+        """As the model assets are configured."""
+        names = ("train_start", "train_end", "holdout_start", "holdout_end")
+        return dict(zip(names, (day.isoformat() for day in (*self.train, *self.holdout)), strict=True))
+
+
+def completed_day(now: datetime, known: Collection[date]) -> date:
+    """The last day that is over. Raises NotDueError where it is not among the `known` days of the source."""
+    day = now.date() - DAY
+    if day not in known:
+        raise NotDueError(
+            f"the source has no {day}: it holds {min(known)} to {max(known)}. The event clock stands at {now:%Y-%m-%d %H:%M}; "
+            "a replay sets it (python -m orchestration.replay)"
+        )
+    return day
+
+
+def missing_days(now: datetime, known: Collection[date], stored: Collection[date]) -> tuple[date, date]:
+    """First and last of the completed days after the newest stored one, MAX_CATCH_UP at most.
+
+    Holes before the newest stored day stay: somebody left them out. Raises NotDueError.
+    """
+    if not stored:
+        raise NotDueError("raw_flights has no day yet: run ingest_and_compute on a first range of days")
+    first, last = max(stored) + DAY, min(now.date() - DAY, max(known))
+    if last < first:
+        raise NotDueError(f"every completed day is there: the newest is {max(stored)}, event time {now:%Y-%m-%d %H:%M}")
+    return first, min(last, first + MAX_CATCH_UP - DAY)
+
+
+def training_windows(now: datetime, stored: Collection[date]) -> TrainingWindows:
+    """All unbroken days of training rows before `now`; the last HOLDOUT of them are held out. Raises NotDueError."""
+    before = {day for day in stored if day < now.date()}
+    if not before:
+        raise NotDueError(f"training_rows has no day before {now.date()}: run ingest_and_compute")
+    end = max(before) + DAY
+    first = max(before)
+    while first - DAY in before:
+        first -= DAY
+    if end - first < 2 * HOLDOUT:
+        raise NotDueError(
+            f"training_rows has {(end - first).days} unbroken days before {end}, a challenger needs {2 * HOLDOUT.days}: "
+            f"run ingest_and_compute for {first - DAY} and before"
+        )
+    cut = end - HOLDOUT
+    return TrainingWindows((first, cut), (cut, end))
+
+
+def require_patience(as_of: datetime, last: datetime | None) -> None:
+    """Raise NotDueError while RETRAIN_EVERY has not passed in event time since drift asked `last` for a challenger."""
+    if last is not None and as_of < last + RETRAIN_EVERY:
+        raise NotDueError(
+            f"drift as of {as_of:%Y-%m-%d %H:%M} asks for a challenger, but one was requested for {last:%Y-%m-%d %H:%M}; "
+            f"the next may follow {RETRAIN_EVERY.days} days after that in event time"
+        )
