@@ -1,7 +1,6 @@
 """python -m serving_gateway.rollback: take the canary's traffic away, and wait until every gateway obeys."""
 
 import argparse
-import getpass
 import math
 import os
 import sys
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, UnreadableDocumentError
 from serving_gateway.control.transitions import rolled_back
+from serving_gateway.by_hand import actor, refuse
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 ALIVE_WITHIN_S = 3.0
@@ -65,7 +65,7 @@ def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
         changed.clear()
         if not _has_something_to_roll_back(state):
             return None
-        changed.append(rolled_back(state, actor=f"cli:{_user()}", reason=reason, now=datetime.now(UTC)))
+        changed.append(rolled_back(state, actor=actor(), reason=reason, now=datetime.now(UTC)))
         return changed[0]
 
     try:
@@ -139,16 +139,8 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())
-
-
 def _fail(message: str) -> int:
-    print(f"rollback: {message}", file=sys.stderr)
-    return 1
+    return refuse("rollback", message)
 
 
 if __name__ == "__main__":

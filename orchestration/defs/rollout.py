@@ -1,15 +1,19 @@
 """The canary's verdict, and the two ways a failed one takes its traffic away: in the run that finds it, or by sensor."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log
-from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts
+from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.judgement import Trial
+from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
+from orchestration.rollout.verdict import Verdict
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 
@@ -21,87 +25,114 @@ def _store() -> RolloutStore:
 
 
 class VerdictConfig(dg.Config):
-    """`roll_back_at_once`: a failed verdict is acted on in this very run; where that is off or fails, the sensor acts."""
+    """What follows a failed verdict."""
 
-    roll_back_at_once: bool = True
+    roll_back_at_once: bool = Field(
+        default=True,
+        description="Act on a failed verdict in this very run. Where that is off or fails, the sensor "
+        "rollback_on_failed_verdict acts.",
+    )
 
 
 @dg.failure_hook(name="roll_back_at_once")
 def roll_back_at_once(context: dg.HookContext) -> None:
-    """Take the convicted canary's traffic in the detecting process, well before a sensor's run could start."""
-    if not context.op_config["roll_back_at_once"]:
-        return
+    """Take the convicted canary's traffic in the detecting process, well before a sensor's run could start.
+
+    Only then the review is written to MLflow, which may be slow or away.
+    """
     for failed in failed_verdicts(context.instance):
-        if failed.run_id == context.run_id:
+        if failed.run_id != context.run_id:
+            continue
+        if context.op_config["roll_back_at_once"]:
             actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
             done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
             context.log.info("canary traffic is at zero on %d gateways after %.2f s", len(done.gateways), done.seconds)
+        _review(failed.trial, failed.verdict)
 
 
 @dg.asset(
     deps=[prediction_log, canary_arm],
     group_name="rollout",
-    kinds={"polars"},
+    kinds={"polars", "mlflow"},
+    tags={"loop": "rollout"},
     owners=OWNERS,
     hooks={roll_back_at_once},
-    check_specs=[dg.AssetCheckSpec(CANARY_CHECK.name, asset="canary_verdict", blocking=True)],
+    check_specs=[
+        dg.AssetCheckSpec(
+            CANARY_CHECK.name,
+            asset="canary_verdict",
+            blocking=True,
+            description="Fails where the model on trial has been shown to be worse than the baseline, at an error rate "
+            "that holds however often it is looked at (orchestration/rollout/policy.py).",
+        )
+    ],
 )
-def canary_verdict(config: VerdictConfig) -> dg.MaterializeResult:  # noqa: ARG001 - the hook reads it
-    """Canary against baseline on the rows that both scored and whose labels are known: pass, fail, inconclusive or error."""
-    from orchestration.rollout.judgement import judge_trial
-    from orchestration.rollout.verdict import Verdict
+def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # noqa: ARG001 - the hook reads it
+    """Canary or shadow against baseline on the rows that both scored and whose labels are known.
+
+    The outcome is pass, fail, inconclusive or error. It is written to the MLflow run of a model that shadows, too.
+    """
+    from orchestration.rollout.evidence_plot import evidence_markdown
+    from orchestration.rollout.judgement import judge_rows, trial_rows
+    from orchestration.rollout.policy import POLICY
 
     store = _store()
     state = store.read()
     trial = Trial.of(state)
-    if state is None or trial is None:
-        verdict = Verdict("inconclusive", "no canary has traffic", 0)
-    else:
+    rows = None
+    if state is not None and trial is not None:
         now = store.event_time() or datetime.now(UTC)
-        baseline = state.arms.baseline.triton_model
-        verdict = judge_trial(Settings.load().lake, trial, baseline=baseline, now=now)
-    metadata: dict[str, Any] = {
-        "outcome": verdict.outcome,
-        "reason": verdict.reason,
-        "canary": trial.canary if trial else "none",
-        "epoch": str(trial.epoch if trial else 0),  # text: the UI plots numbers
-        "generation": str(trial.generation if trial else 0),
-        "rows": verdict.rows,
-        "evidence that it is worse": verdict.e_fail,
-        "evidence that it is not": verdict.e_pass,
-    }
+        rows = trial_rows(Settings.load().lake, trial, baseline=state.arms.baseline.triton_model, now=now)
+    verdict = judge_rows(rows) if trial else Verdict("inconclusive", "no model is on trial", 0)
+    metadata = verdict_metadata(trial, verdict)
     check = dg.AssetCheckResult(
         check_name=CANARY_CHECK.name, passed=verdict.outcome not in {"fail", "error"}, metadata=metadata
     )
-    return dg.MaterializeResult(metadata=metadata, check_results=[check])
+    if rows is not None and verdict.outcome != "error" and verdict.rows:
+        metadata["evidence"] = dg.MetadataValue.md(evidence_markdown(rows, POLICY))
+    yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": verdict.rows}, check_results=[check])
+    if verdict.outcome != "fail":  # then the hook takes the traffic first
+        _review(trial, verdict)
+
+
+def _review(trial: Trial | None, verdict: Verdict) -> None:
+    """Bring the MLflow runs of shadows up to date; whoever ended one may not have been able to."""
+    store, url = _store(), Settings.load().mlflow_url
+    mark_shadows(store, url)
+    if trial is not None:
+        log_verdict(store, url, trial, verdict)
 
 
 class TrialConfig(dg.Config):
     """The trial that was judged: a rollout that has moved on since is left alone."""
 
-    canary: str
-    epoch: int
-    generation: int
+    canary: str = Field(description="Triton model of the canary or shadow.")
+    epoch: int = Field(description="Epoch of the rollout state that put it on trial.")
+    generation: int = Field(description="Generation of that state.")
 
 
 class RollbackConfig(dg.Config):
-    """`trial` is set by the sensor; by hand, leave it out to roll back whatever canary has traffic."""
+    """Why, and what is rolled back."""
 
-    reason: str
-    trial: TrialConfig | None = None
+    reason: str = Field(default="rolled back by hand", description="Kept in the rollout's audit.")
+    trial: TrialConfig | None = Field(
+        default=None,
+        description="Set by the sensor. By hand, leave it out: whatever is on trial is rolled back.",
+    )
 
 
 @dg.op
 def roll_back_canary(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
-    """Set the canary's weight to zero and wait until every gateway serves that."""
+    """Set the canary's weight to zero, end its shadow, and wait until every gateway serves that."""
     sensor = context.run_tags.get("dagster/sensor_name")
     actor = f"dagster:{'sensor:' + sensor if sensor else 'job:rollback'}:{context.run_id}"
     store = _store()
     trial = Trial(**config.trial.model_dump()) if config.trial else Trial.of(store.read())
     if trial is None:
-        context.log.info("no canary has traffic: nothing to roll back")
+        context.log.info("no model is on trial: nothing to roll back")
         return
     context.log_event(_record(trial, roll_back(store, trial, reason=config.reason, actor=actor), config.reason))
+    mark_shadows(store, Settings.load().mlflow_url)
 
 
 def _record(trial: Trial, done: RollbackDone, reason: str) -> dg.AssetMaterialization:
@@ -129,13 +160,13 @@ def rollback() -> None:
 
 @dg.sensor(job=rollback, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def rollback_on_failed_verdict(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """While a convicted trial still has traffic, keep one rollback run going; a verdict of `error` needs a person.
+    """While a convicted trial is under way, keep one rollback run going; a verdict of `error` needs a person.
 
     What stands in the rollout store decides, not a cursor: a rollback run that failed is requested again.
     """
     trial = Trial.of(_store().read())
     if trial is None:
-        return dg.SkipReason("no canary has traffic")
+        return dg.SkipReason("no model is on trial")
     failed = next((f for f in failed_verdicts(context.instance) if f.trial == trial), None)
     if failed is None:
         return dg.SkipReason(f"no verdict has convicted {trial.canary} in generation {trial.generation}")

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import redis
+from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.models import challenger_on_triton, champion_on_triton
+from orchestration.rollout.shadow_runs import mark_shadows
 from orchestration.settings import Settings
 from orchestration.training.registry import Alias
 from serving_gateway.contracts.rollout import Arm, RolloutState
@@ -27,20 +29,24 @@ def _arm(settings: Settings, store: RolloutStore, alias: Alias) -> Arm:
 
 
 def _described(settings: Settings, state: RolloutState) -> dict[str, dg.MetadataValue]:
-    canary = state.arms.canary
+    canary, shadow = state.arms.canary, state.arms.shadow
     return {
         "epoch and generation": dg.MetadataValue.text(f"{state.epoch}:{state.generation}"),
         "phase": dg.MetadataValue.text(state.phase),
         "baseline": dg.MetadataValue.text(state.arms.baseline.triton_model),
         "canary": dg.MetadataValue.text(canary.triton_model if canary else "none"),
         "canary weight (basis points)": dg.MetadataValue.int(state.canary_weight_bp),
+        "shadow": dg.MetadataValue.text(shadow.triton_model if shadow else "none"),
+        "shadow fraction": dg.MetadataValue.float(state.shadow_fraction),
         "as served": dg.MetadataValue.url(f"{settings.gateway_url}/rollout"),
     }
 
 
-@dg.asset(deps=[champion_on_triton], group_name="serving", kinds={"redis"}, owners=OWNERS)
+@dg.asset(
+    deps=[champion_on_triton], group_name="serving", kinds={"redis", "mlflow"}, tags={"loop": "serving"}, owners=OWNERS
+)
 def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The champion answers everything from now on."""
+    """The champion answers everything from now on; a canary or shadow under way ends."""
     from orchestration.rollout.act import serve_baseline
 
     settings = Settings.load()
@@ -48,19 +54,37 @@ def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     state = serve_baseline(
         store, _arm(settings, store, "champion"), actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC)
     )
+    mark_shadows(store, settings.mlflow_url)
     return dg.MaterializeResult(metadata=_described(settings, state))
 
 
 class CanaryConfig(dg.Config):
-    """`weight`: share of routing keys, 0 to 1. `shadow_fraction`: share of the other requests scored in the background."""
+    """How the challenger is tried."""
 
-    weight: float = 0.1
-    shadow_fraction: float = 1.0
+    weight: float = Field(
+        default=0.1,
+        description="Share of routing keys that the challenger answers, 0 to 1 in steps of 0.0001. "
+        "With 0 it only shadows: it is judged, and answers nobody.",
+    )
+    shadow_fraction: float = Field(
+        default=1.0,
+        description="Share of the other requests that the challenger scores in the background, 0 to 1. "
+        "The verdict rests on these rows.",
+    )
 
 
-@dg.asset(deps=[challenger_on_triton], group_name="serving", kinds={"redis"}, owners=OWNERS)
+@dg.asset(
+    deps=[challenger_on_triton],
+    group_name="serving",
+    kinds={"redis", "mlflow"},
+    tags={"loop": "serving"},
+    owners=OWNERS,
+)
 def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.MaterializeResult:
-    """The challenger answers its share of the routing keys, and scores the other requests in the background."""
+    """The challenger answers its share of the routing keys, and scores the other requests in the background.
+
+    While it shadows, the MLflow run that trained it carries the tag `shadow=true`.
+    """
     from orchestration.rollout.act import serve_canary
 
     settings = Settings.load()
@@ -73,10 +97,11 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
         actor=f"dagster:{context.run.run_id}",
         now=datetime.now(UTC),
     )
+    mark_shadows(store, settings.mlflow_url)
     return dg.MaterializeResult(metadata=_described(settings, state))
 
 
-@dg.asset(group_name="serving", kinds={"redis", "parquet"}, owners=OWNERS)
+@dg.asset(group_name="serving", kinds={"redis", "parquet"}, tags={"loop": "serving"}, owners=OWNERS)
 def prediction_log() -> dg.MaterializeResult:
     """Every answered prediction, moved from the Redis stream to Parquet; readers see each once."""
     from orchestration.ingestion.predictions import land

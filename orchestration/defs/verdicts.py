@@ -1,5 +1,6 @@
-"""Failed verdicts as Dagster's event log holds them, for the hook and the sensor alike."""
+"""Verdicts as Dagster's event log holds them: written by the asset, read by the hook and the sensor alike."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from orchestration.rollout.judgement import Trial
+from orchestration.rollout.verdict import Verdict
 
 CANARY_CHECK = dg.AssetCheckKey(dg.AssetKey("canary_verdict"), "canary_is_no_worse")
 # Runs of the verdict that may be queued or under way beside the one that failed.
@@ -18,11 +20,32 @@ LOOK_BACK = 50
 
 @dataclass(frozen=True)
 class FailedVerdict:
-    """A failed check: the run that found it, the trial it convicts, and why."""
+    """A failed check: the run that found it, the trial it convicts, and what was found."""
 
     run_id: str
     trial: Trial
-    reason: str
+    verdict: Verdict
+
+    @property
+    def reason(self) -> str:
+        """The verdict in words."""
+        return self.verdict.reason
+
+
+def verdict_metadata(trial: Trial | None, verdict: Verdict) -> dict[str, Any]:
+    """What an evaluation says of the trial; `failed_verdicts` reads it back."""
+    difference = {} if math.isnan(verdict.brier_difference) else {"Brier difference": verdict.brier_difference}
+    return {
+        "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "canary": trial.canary if trial else "none",
+        "epoch": str(trial.epoch if trial else 0),  # text: the UI plots numbers
+        "generation": str(trial.generation if trial else 0),
+        "rows": verdict.rows,
+        "evidence that it is worse": verdict.e_fail,
+        "evidence that it is not": verdict.e_pass,
+        **difference,
+    }
 
 
 def failed_verdicts(instance: dg.DagsterInstance) -> list[FailedVerdict]:
@@ -41,4 +64,12 @@ def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
     if metadata["outcome"] != "fail":
         return None
     trial = Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
-    return FailedVerdict(record.run_id, trial, str(metadata["reason"]))
+    verdict = Verdict(
+        outcome="fail",
+        reason=str(metadata["reason"]),
+        rows=int(metadata["rows"]),
+        brier_difference=float(metadata["Brier difference"]),
+        e_fail=float(metadata["evidence that it is worse"]),
+        e_pass=float(metadata["evidence that it is not"]),
+    )
+    return FailedVerdict(record.run_id, trial, verdict)

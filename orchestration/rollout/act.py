@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestration.rollout.judgement import Trial
-from serving_gateway.contracts.rollout import BASIS_POINTS, Arm, RolloutState
+from serving_gateway.contracts.rollout import Arm, RolloutState, basis_points
 from serving_gateway.control.store import RolloutStore, StaleGenerationError
 from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary
 
@@ -32,29 +32,41 @@ def serve_baseline(store: RolloutStore, arm: Arm, *, actor: str, now: datetime) 
 def serve_canary(
     store: RolloutStore, arm: Arm, *, weight: float, shadow_fraction: float, actor: str, now: datetime
 ) -> RolloutState:
-    """Give `arm`, whose contract is stored, a share `weight` (0 to 1) of the routing keys. Returns the new state.
+    """Put `arm`, whose contract is stored, on trial; returns the new state.
+
+    It answers a share `weight` (0 to 1) of the routing keys, and scores a share `shadow_fraction` of the other requests
+    in the background. With weight 0 it only shadows.
 
     Raises:
-        ValueError: a share is outside 0 to 1.
+        ValueError: a share is outside 0 to 1, or both are 0.
         SignatureMismatchError: its inputs are not the baseline's.
         NoRolloutError: there is no baseline yet.
     """
-    if not 0 <= weight <= 1:
-        raise ValueError(f"weight must be 0 to 1, got {weight}")
+    weight_bp = _weight_bp(weight)
+    if not weight_bp and not shadow_fraction:
+        raise ValueError("weight and shadow_fraction are both 0: the model would have nothing to do")
+    what = f"on {weight:.1%} of the keys" if weight_bp else "as a shadow"
 
     def transition(state: RolloutState) -> RolloutState:
         _same_signature(store, state.arms.baseline, arm)
         return start_canary(
             state,
             arm,
-            weight_bp=round(weight * BASIS_POINTS),
+            weight_bp=weight_bp,
             shadow_fraction=shadow_fraction,
             actor=actor,
-            reason=f"try {arm.triton_model} on {weight:.1%} of the keys",
+            reason=f"try {arm.triton_model} {what}",
             now=now,
         )
 
     return store.change(transition)
+
+
+def _weight_bp(weight: float) -> int:
+    try:
+        return basis_points(weight)
+    except ValueError as error:
+        raise ValueError(f"weight {error}") from None
 
 
 def _same_signature(store: RolloutStore, baseline: Arm, canary: Arm) -> None:
@@ -80,7 +92,7 @@ class RollbackDone:
 
 
 def roll_back(store: RolloutStore, trial: Trial, *, reason: str, actor: str) -> RollbackDone:
-    """Set the weight of the canary on trial to 0 and wait until every live gateway serves that.
+    """Set the weight of the model on trial to 0, end its shadow, and wait until every live gateway serves that.
 
     A rollout that has moved on, even to a new trial of the same model, is left as it is: it was not what was judged.
     Raises TimeoutError naming gateways that lag, NoRolloutError when nothing is served.

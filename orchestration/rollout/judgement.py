@@ -17,7 +17,7 @@ from serving_gateway.contracts.rollout import RolloutState
 
 @dataclass(frozen=True)
 class Trial:
-    """What is judged: the canary's Triton model, from the (epoch, generation) that gave it traffic."""
+    """What is judged: a canary's or a shadow's Triton model, from the (epoch, generation) that put it on trial."""
 
     canary: str
     epoch: int
@@ -25,8 +25,10 @@ class Trial:
 
     @classmethod
     def of(cls, state: RolloutState | None) -> "Trial | None":
-        """The trial under way, or None when no canary has traffic."""
-        if state is None or state.arms.canary is None or not state.canary_weight_bp:
+        """The trial under way, or None when no canary has traffic and none shadows."""
+        if state is None or state.arms.canary is None:
+            return None
+        if not state.canary_weight_bp and state.arms.shadow != state.arms.canary:
             return None
         return cls(state.arms.canary.triton_model, state.epoch, state.generation)
 
@@ -37,13 +39,25 @@ def judge_trial(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> Ve
     `baseline` is the Triton model of the baseline arm. Always the whole trial: a window that moved would restart the
     test with every look, and fail innocent canaries far more often than the policy says.
     """
+    return judge_rows(trial_rows(lake, trial, baseline=baseline, now=now))
+
+
+def judge_rows(rows: pl.DataFrame | None) -> Verdict:
+    """The verdict on what `trial_rows` found."""
+    if rows is None:
+        return Verdict("inconclusive", "no prediction of this trial has landed yet", 0)
+    return judge(rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), POLICY)
+
+
+def trial_rows(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> pl.DataFrame | None:
+    """The rows that `judge_trial` compares (see `paired_rows`); None where nothing of the trial has landed."""
     predictions = read_generation(lake, trial.epoch, trial.generation)
     if predictions.is_empty():
-        return Verdict("inconclusive", "no prediction of this trial has landed yet", 0)
+        return None
     first, last = predictions["event_time"].min(), predictions["event_time"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
-    rows = paired_rows(
+    return paired_rows(
         predictions,
         read_paired(lake, first, last + timedelta(microseconds=1)),
         _labels(lake / "training", first, last),
@@ -51,7 +65,6 @@ def judge_trial(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> Ve
         canary=trial.canary,
         now=now,
     )
-    return judge(rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), POLICY)
 
 
 def _labels(training: Path, first: datetime, last: datetime) -> pl.DataFrame:

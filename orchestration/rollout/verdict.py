@@ -51,7 +51,7 @@ def judge(
     scores = np.concatenate([baseline, canary])
     if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
         return Verdict("error", "a logged score is not a probability", rows)
-    worse_by = (canary - labels) ** 2 - (baseline - labels) ** 2
+    worse_by = brier_differences(labels, baseline, canary)
     mean = float(worse_by.mean())
     fail, passed = capital(worse_by), capital(policy.delta - worse_by)
     e_fail, e_pass = float(fail.max()), float(passed.max())
@@ -68,6 +68,14 @@ def judge(
     return Verdict(
         "inconclusive", f"{seen}; not enough evidence either way{expected}", rows, mean, e_fail, e_pass, more
     )
+
+
+def brier_differences(
+    labels: NDArray[np.float64], baseline: NDArray[np.float64], canary: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shape [n], in [-1, 1]: by how much the canary's squared error is larger than the baseline's, row by row."""
+    difference: NDArray[np.float64] = (canary - labels) ** 2 - (baseline - labels) ** 2
+    return difference
 
 
 def _more_rows(fail: float, alpha_fail: float, passed: float, alpha_pass: float, rows: int) -> int | None:

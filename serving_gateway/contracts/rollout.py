@@ -9,6 +9,14 @@ Phase = Literal["stable", "shadow", "canary", "rolled_back"]
 BASIS_POINTS = 10_000
 
 
+def basis_points(share: float) -> int:
+    """A share of the routing keys, 0 to 1, in basis points. Raises ValueError saying what a share is."""
+    # the comparison is False for NaN too
+    if not (0 <= share <= 1 and abs(share * BASIS_POINTS - round(share * BASIS_POINTS)) < 1e-6):
+        raise ValueError(f"must be 0 to 1 in steps of {1 / BASIS_POINTS:g}, got {share:g}")
+    return round(share * BASIS_POINTS)
+
+
 class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model version that can score requests.
 
@@ -23,7 +31,10 @@ class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Arms(Struct, frozen=True, kw_only=True):
-    """`baseline` answers by default, `canary` answers its share, `shadow` scores in the background."""
+    """`baseline` answers by default, `canary` answers its share, `shadow` scores in the background.
+
+    A model on trial in the phase `shadow` is named as `canary` too: its share is 0.
+    """
 
     baseline: Arm
     canary: Arm | None = None

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+from serving_gateway.contracts.rollout import Arm, Arms, Phase, RolloutState
 
 
 def first_state(baseline: Arm, *, actor: str, reason: str, now: datetime) -> RolloutState:
@@ -47,11 +47,14 @@ def start_canary(
     reason: str,
     now: datetime,
 ) -> RolloutState:
-    """Give `canary` its share of the keys, and let it score `shadow_fraction` of the other requests in the background."""
+    """Give `canary` its share of the keys, and let it score `shadow_fraction` of the other requests in the background.
+
+    Without a share it answers nobody: phase `shadow`.
+    """
     shadow = canary if shadow_fraction else None
     return _next(
         state,
-        phase="canary",
+        phase=_trial_phase(weight_bp, shadow),
         arms=Arms(baseline=state.arms.baseline, canary=canary, shadow=shadow),
         canary_weight_bp=weight_bp,
         shadow_fraction=shadow_fraction,
@@ -59,6 +62,12 @@ def start_canary(
         reason=reason,
         now=now,
     )
+
+
+def set_weight(state: RolloutState, weight_bp: int, *, actor: str, reason: str, now: datetime) -> RolloutState:
+    """Another share of the keys for the canary under way; what it shadows stays as it is."""
+    phase = _trial_phase(weight_bp, state.arms.shadow)
+    return _next(state, phase=phase, canary_weight_bp=weight_bp, actor=actor, reason=reason, now=now)
 
 
 def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) -> RolloutState:
@@ -73,6 +82,10 @@ def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) 
         reason=reason,
         now=now,
     )
+
+
+def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:
+    return "shadow" if shadow is not None and not weight_bp else "canary"
 
 
 def _next(state: RolloutState, *, now: datetime, **changes: object) -> RolloutState:

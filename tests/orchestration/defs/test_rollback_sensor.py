@@ -1,13 +1,15 @@
 """The sensor between a failed verdict and the rollback run, on a real Redis and an instance that holds real checks."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import dagster as dg
 import pytest
 
 from orchestration.defs.rollout import TRIAL_TAG, rollback, rollback_on_failed_verdict
-from orchestration.defs.verdicts import CANARY_CHECK
+from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
 from orchestration.rollout.judgement import Trial
+from orchestration.rollout.verdict import Outcome, Verdict
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, start_canary
@@ -24,8 +26,8 @@ def arm(version: int) -> Arm:
 def verdict(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """A verdict as its tags say."""
     tags = context.run.tags
-    metadata = {"outcome": tags["outcome"], "reason": "worse", "canary": "m_v2", "epoch": 1}
-    metadata |= {"generation": int(tags["generation"])}
+    found = Verdict(cast("Outcome", tags["outcome"]), "worse", 3, 0.1, 200.0, 0.5)
+    metadata = verdict_metadata(Trial("m_v2", 1, int(tags["generation"])), found)
     check = dg.AssetCheckResult(check_name=CANARY_CHECK.name, passed=tags["outcome"] == "pass", metadata=metadata)
     return dg.MaterializeResult(check_results=[check])
 
@@ -77,6 +79,13 @@ def test_a_failure_requests_one_run_on_the_trial_that_it_convicts(scene: Scene) 
     again = scene.tick()
     assert isinstance(again, dg.RunRequest)
     assert again.run_key == asked.run_key, "the daemon launches a run key once"
+
+
+def test_a_failed_verdict_is_read_back_as_it_was_written(scene: Scene) -> None:
+    run_id = scene.judged("fail")
+    (failed,) = failed_verdicts(scene.instance)
+    assert (failed.run_id, failed.trial) == (run_id, Trial("m_v2", 1, 2))
+    assert failed.verdict == Verdict("fail", "worse", 3, 0.1, 200.0, 0.5)
 
 
 def test_a_later_verdict_does_not_hide_the_failure(scene: Scene) -> None:

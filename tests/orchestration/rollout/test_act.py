@@ -53,7 +53,25 @@ def test_a_canary_of_another_signature_is_refused_with_the_fields(store: Rollout
     assert store.read() == before
 
 
-@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_without_a_weight_it_shadows_and_is_on_trial(store: RolloutStore) -> None:
+    serve_baseline(store, arm(store, 1), **BY)
+    state = serve_canary(store, arm(store, 2), weight=0, shadow_fraction=1.0, **BY)
+    assert (state.phase, state.canary_weight_bp, state.reason) == ("shadow", 0, "try m_v2 as a shadow")
+    trial = Trial.of(state)
+    assert trial == Trial("m_v2", 1, 2)
+    done = roll_back(store, trial, reason="worse", actor="test")
+    assert (done.changed, done.state.phase, done.state.arms.shadow) == (True, "rolled_back", None)
+    assert Trial.of(done.state) is None
+
+
+def test_a_model_with_nothing_to_do_is_refused(store: RolloutStore) -> None:
+    before = serve_baseline(store, arm(store, 1), **BY)
+    with pytest.raises(ValueError, match="nothing to do"):
+        serve_canary(store, arm(store, 2), weight=0, shadow_fraction=0, **BY)
+    assert store.read() == before
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, 0.00001, float("nan")])
 def test_a_weight_that_is_no_share_is_refused(store: RolloutStore, weight: float) -> None:
     before = serve_baseline(store, arm(store, 1), **BY)
     with pytest.raises(ValueError, match="weight must be 0 to 1"):

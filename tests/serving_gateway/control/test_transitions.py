@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary
+from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, set_weight, start_canary
 from tests.serving_gateway.support import CONTRACT, NOW, arm_of, version
 
 ONE, TWO = arm_of(CONTRACT), arm_of(version(2))
@@ -24,6 +24,26 @@ def test_a_canary_gets_its_weight_and_shadows_the_rest() -> None:
 def test_without_a_shadow_fraction_there_is_no_shadow() -> None:
     state = start_canary(FIRST, TWO, weight_bp=500, shadow_fraction=0.0, actor="b", reason="try", now=NOW)
     assert state.arms.shadow is None
+
+
+def test_without_a_weight_it_only_shadows() -> None:
+    state = start_canary(FIRST, TWO, weight_bp=0, shadow_fraction=1.0, actor="b", reason="try", now=NOW)
+    assert (state.phase, state.arms.canary, state.arms.shadow, state.canary_weight_bp) == ("shadow", TWO, TWO, 0)
+    ended = rolled_back(state, actor="b", reason="bad", now=NOW)
+    assert (ended.phase, ended.arms.canary, ended.arms.shadow) == ("rolled_back", TWO, None)
+
+
+@pytest.mark.parametrize(("weight_bp", "phase"), [(700, "canary"), (0, "shadow")])
+def test_another_weight_changes_nothing_but_the_weight(weight_bp: int, phase: str) -> None:
+    state = set_weight(CANARY, weight_bp, actor="c", reason="more", now=NOW)
+    assert state.position == (1, 3)
+    assert (state.canary_weight_bp, state.phase) == (weight_bp, phase)
+    assert (state.arms, state.shadow_fraction, state.salt) == (CANARY.arms, CANARY.shadow_fraction, CANARY.salt)
+
+
+def test_a_canary_without_shadow_or_weight_waits() -> None:
+    alone = start_canary(FIRST, TWO, weight_bp=500, shadow_fraction=0.0, actor="b", reason="try", now=NOW)
+    assert set_weight(alone, 0, actor="c", reason="wait", now=NOW).phase == "canary"
 
 
 def test_rollback_takes_all_traffic_from_the_canary_and_keeps_its_name() -> None:
