@@ -96,6 +96,17 @@ def test_an_innocent_canary_judged_every_day_is_failed_no_more_often_than_the_po
     assert failed / 40 <= POLICY.alpha_fail + 0.04
 
 
+def test_a_model_that_only_shadows_is_on_trial_too() -> None:
+    state = RolloutState(
+        epoch=1,
+        generation=3,
+        phase="shadow",
+        arms=Arms(baseline=arm(1), canary=arm(2), shadow=arm(2)),
+        shadow_fraction=1,
+    )
+    assert Trial.of(state) == TRIAL
+
+
 def test_a_trial_is_a_canary_with_traffic() -> None:
     state = RolloutState(
         epoch=1, generation=3, phase="canary", arms=Arms(baseline=arm(1), canary=arm(2)), canary_weight_bp=1000
