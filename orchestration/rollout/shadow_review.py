@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestration.console import table_console
 from orchestration.rollout.shadow_runs import ShadowReviewError, client
 from orchestration.settings import Settings
 
@@ -75,11 +76,9 @@ def _review(mlflow: Any, url: str, run: Any) -> Review:
 
 
 def _show(found: list[Review]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
     table = Table("model", "shadow", "rows", "Brier difference", "worse : not worse", "verdict")
     for r in found:
         rows, difference, worse, not_worse = (r.metrics.get(name) for name in METRICS)
@@ -92,7 +91,7 @@ def _show(found: list[Review]) -> None:
             evidence,
             escape(r.verdict or "not judged yet"),
         )
-    console.print(table)
+    table_console().print(table)
 
 
 if __name__ == "__main__":
