@@ -1,48 +1,97 @@
 """The drift report: what the models were asked lately against what the baseline was trained on."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import prediction_log
 from orchestration.settings import Settings
 
+if TYPE_CHECKING:
+    from orchestration.drift.report import DriftReport
+
+CHECK = dg.AssetCheckSpec(
+    "inputs_have_not_drifted",
+    asset="drift_report",
+    description="Fewer than half of the features differ from the training window more than its own past windows did.",
+)
+
 
 class DriftConfig(dg.Config):
-    """`hours`: length of the logged window, back from now on the event clock."""
+    """Which requests are compared with the training window."""
 
-    hours: int = 24
+    hours: int = Field(default=24, ge=1, description="Length of the logged window, back from now on the event clock.")
 
 
-@dg.asset(deps=[prediction_log], group_name="drift", kinds={"evidently"}, owners=OWNERS)
+@dg.asset(
+    deps=[prediction_log],
+    group_name="drift",
+    kinds={"evidently"},
+    owners=OWNERS,
+    tags={"loop": "drift"},
+    check_specs=[CHECK],
+)
 def drift_report(config: DriftConfig) -> dg.MaterializeResult:
-    """Logged feature vectors against the baseline's training window: an Evidently page, and its figures as JSON."""
-    from orchestration.drift.report import write_report
-    from orchestration.drift.windows import logged_window, training_window
+    """Logged feature vectors against the baseline's training window: an Evidently page, its figures as JSON, a verdict.
+
+    A feature has drifted where its PSI is above what windows of the same length reached within the training window.
+    """
+    from orchestration.drift.judged import report_on_log
+    from orchestration.drift.plot import psi_plot
+    from orchestration.plots import figure_markdown
     from serving_gateway.control.store import RolloutStore
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    contract = store.baseline_contract()
     now = store.event_time() or datetime.now(UTC)
-
-    def same_inputs(digest: str) -> bool:
-        found = store.contract(digest)
-        return found is not None and found.signature == contract.signature
-
-    start = now - timedelta(hours=config.hours)
-    current = logged_window(settings.lake, contract, start, now, same_inputs=same_inputs)
-    reference = training_window(settings.lake, contract)
-    report = write_report(reference, current, settings.reports / "drift", f"{now:%Y-%m-%dT%H%M}")
-    address = f"{settings.reports_url}/drift"
+    judged = report_on_log(settings, store, now=now, length=timedelta(hours=config.hours))
+    report, verdict, address = judged.report, judged.verdict, f"{settings.reports_url}/drift"
+    check = dg.AssetCheckResult(
+        check_name=CHECK.name,
+        passed=verdict.outcome != "fail",
+        severity=dg.AssetCheckSeverity.WARN,  # drift is the world's: it is reported, and stops nothing
+        metadata={
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "drifted share": verdict.share,
+            "as_of": now.isoformat(),
+        },
+    )
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.url(f"{address}/{report.html.name}"),
             "figures": dg.MetadataValue.url(f"{address}/{report.json.name}"),
-            "rows": current.height,
+            "latest": dg.MetadataValue.url(f"{address}/latest.html"),
+            "as_of": now.isoformat(),
+            "rows": judged.rows,
+            "rows in the reference": judged.reference_rows,
+            "verdict": verdict.reason,
+            "drifted share": verdict.share,
             "drifted features": ", ".join(report.drifted) or "none",
             "features without values": ", ".join(report.without_values) or "none",
-            "PSI by feature": dg.MetadataValue.json(report.scores),
-        }
+            "PSI by feature": _table(report),
+            "plot": dg.MetadataValue.md(figure_markdown(psi_plot(report))),
+        },
+        check_results=[check],
+    )
+
+
+def _table(report: "DriftReport") -> dg.TableMetadataValue:
+    drifted = set(report.drifted)
+    worst_first = sorted(report.scores, key=lambda name: -report.scores[name] / report.thresholds[name])
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "feature": name,
+                    "PSI": round(report.scores[name], 4),
+                    "drifted from": round(report.thresholds[name], 4),
+                    "drifted": name in drifted,
+                }
+            )
+            for name in worst_first
+        ]
     )

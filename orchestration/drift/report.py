@@ -1,25 +1,26 @@
-"""The drift report: Evidently over a window of logged feature vectors against a reference window."""
+"""The drift report: Evidently over a window of feature vectors against a reference window."""
 
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-METHOD = "psi"
-THRESHOLD = 0.2
-SAMPLE_ROWS = 20_000
+from orchestration.drift.folder import mark_latest, write_whole
+from orchestration.drift.policy import DRIFT_SHARE, LEAST_PSI, METHOD, SAMPLE_ROWS
 
 
 class DriftInputError(ValueError):
-    """The two windows cannot be compared; the message names the window or the columns."""
+    """Two windows cannot be compared; the message names the window, the file or the columns."""
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """`scores` maps a column to its population stability index (PSI, >= 0); `drifted` are those at or above THRESHOLD.
+    """`scores` maps a column to its population stability index (PSI, >= 0), `thresholds` to where drift begins.
 
     `without_values` names columns that hold nothing in one of the windows: Evidently cannot compare them.
     """
@@ -27,37 +28,62 @@ class DriftReport:
     html: Path
     json: Path
     scores: dict[str, float]
+    thresholds: dict[str, float]
     without_values: list[str]
 
     @property
     def drifted(self) -> list[str]:
-        """Names of the drifted columns, worst first."""
-        above = [name for name, score in self.scores.items() if score >= THRESHOLD]
-        return sorted(above, key=lambda name: -self.scores[name])
+        """Names of the drifted columns, the farthest above its threshold first."""
+        above = [name for name, score in self.scores.items() if score >= self.thresholds[name]]
+        return sorted(above, key=lambda name: -self.scores[name] / self.thresholds[name])
 
 
 def write_report(
-    reference: pl.DataFrame, current: pl.DataFrame, folder: Path, name: str, *, seed: int = 0
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    folder: Path,
+    name: str,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    seed: int = 0,
 ) -> DriftReport:
-    """Compare two windows column by column; writes `<name>.html` and `<name>.json` into `folder`.
+    """Compare two windows column by column; writes `<name>.html` and `<name>.json` and makes them the latest.
 
     Args:
-        reference: numeric columns, e.g. the training window's features.
-        current: the same columns from the prediction log.
+        reference: columns of numbers or strings, e.g. the training window's features.
+        current: the same columns, e.g. from the prediction log.
         folder: created if missing.
         name: file name without ending.
-        seed: of the sample drawn from a window above SAMPLE_ROWS rows (the report is for reading; it grows with its rows).
+        thresholds: PSI from which a column counts as drifted; the policy's least where none is given.
+        seed: of the sample drawn from a window above SAMPLE_ROWS rows.
 
     Returns:
-        The written files and the PSI of each column. The method is pinned: Evidently's default test changes with the
-        size of the reference.
+        The written files, the PSI of each column and the thresholds.
 
     Raises:
-        DriftInputError: a window is empty, or the columns differ.
+        DriftInputError: a window is empty, the columns differ, or no column has values in both.
     """
     _check(reference, current)
     empty = [name for name in reference.columns if _without_values(reference[name]) or _without_values(current[name])]
-    reference, current = reference.drop(empty), current.drop(empty)
+    reference, current = sample(reference.drop(empty), seed), sample(current.drop(empty), seed)
+    if not reference.columns:
+        raise DriftInputError("no column has values in both windows")
+    limits = {name: (thresholds or {}).get(name, LEAST_PSI) for name in reference.columns}
+    folder.mkdir(parents=True, exist_ok=True)
+    html, as_json = folder / f"{name}.html", folder / f"{name}.json"
+    snapshot = _compare(reference, current, limits)
+    write_whole(html, lambda draft: snapshot.save_html(str(draft)))
+    write_whole(as_json, lambda draft: snapshot.save_json(str(draft)))
+    mark_latest(folder, name)
+    return DriftReport(html, as_json, _scores(as_json), limits, empty)
+
+
+def sample(frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
+    """The frame, or SAMPLE_ROWS rows of it: the same rows for the same seed."""
+    return frame if frame.height <= SAMPLE_ROWS else frame.sample(SAMPLE_ROWS, seed=seed)
+
+
+def _compare(reference: pl.DataFrame, current: pl.DataFrame, thresholds: dict[str, float]) -> Any:
     # Evidently reads this when it is imported; a report must not call home.
     os.environ.setdefault("EVIDENTLY_DISABLE_TELEMETRY", "1")
     with warnings.catch_warnings():
@@ -65,16 +91,11 @@ def write_report(
         from evidently import Dataset, Report
         from evidently.presets import DataDriftPreset
 
-        report = Report([DataDriftPreset(method=METHOD, threshold=THRESHOLD)])
-        snapshot = report.run(
-            current_data=Dataset.from_pandas(_sample(current, seed).to_pandas()),
-            reference_data=Dataset.from_pandas(_sample(reference, seed).to_pandas()),
+        preset = DataDriftPreset(method=METHOD, drift_share=DRIFT_SHARE, per_column_threshold=thresholds)
+        return Report([preset]).run(
+            current_data=Dataset.from_pandas(current.to_pandas()),
+            reference_data=Dataset.from_pandas(reference.to_pandas()),
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    html, as_json = folder / f"{name}.html", folder / f"{name}.json"
-    snapshot.save_html(str(html))
-    snapshot.save_json(str(as_json))
-    return DriftReport(html, as_json, _scores(as_json), empty)
 
 
 def _scores(path: Path) -> dict[str, float]:
@@ -89,10 +110,6 @@ def _scores(path: Path) -> dict[str, float]:
 def _without_values(column: pl.Series) -> bool:
     values = column.fill_nan(None) if column.dtype.is_float() else column
     return values.null_count() == values.len()
-
-
-def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
-    return frame if frame.height <= SAMPLE_ROWS else frame.sample(SAMPLE_ROWS, seed=seed)
 
 
 def _check(reference: pl.DataFrame, current: pl.DataFrame) -> None:

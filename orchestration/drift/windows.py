@@ -11,6 +11,8 @@ from orchestration.features.training import read_training
 from orchestration.ingestion.predictions import read_predictions
 from serving_gateway.contracts import ModelContract
 
+TIME = "event_timestamp"
+
 
 def logged_window(
     lake: Path, contract: ModelContract, start: datetime, end: datetime, *, same_inputs: Callable[[str], bool]
@@ -29,10 +31,10 @@ def logged_window(
 
 
 def training_window(lake: Path, contract: ModelContract) -> pl.DataFrame:
-    """Vectors of the rows that the contract's model was trained on."""
-    start, end = _days(contract)
-    made = vectors(read_training(lake / "training", start, end), contract.inputs)
-    return pl.from_numpy(made, schema=[i.name for i in contract.inputs]).fill_nan(None)
+    """Vectors of the rows that the contract's model was trained on, with their `event_timestamp`."""
+    rows = read_training(lake / "training", *_days(contract))
+    made = vectors(rows, contract.inputs)
+    return pl.from_numpy(made, schema=[i.name for i in contract.inputs]).fill_nan(None).with_columns(rows[TIME])
 
 
 def _days(contract: ModelContract) -> tuple[date, date]:

@@ -41,12 +41,19 @@ def check_ports(settings: Settings) -> None:
 def prepare(settings: Settings) -> dict[str, str]:
     """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes.
 
-    Raises NotReadyToStartError for a home whose name supervisord.conf or a database address cannot carry.
+    Raises NotReadyToStartError for a folder whose name supervisord.conf or a database address cannot carry, or that
+    cannot be made.
     """
-    if unfit := [character for character in str(settings.home) if character in '%"\\?' or not character.isprintable()]:
-        raise NotReadyToStartError(f"PLATFORM_HOME must not contain {unfit[0]!r}: {str(settings.home)!r}")
-    for folder in ("log", "redis", "mlflow", "triton/repository", "dagster", "reports/drift", "gateway", "lake"):
-        (settings.home / folder).mkdir(parents=True, exist_ok=True)
+    folders = {"PLATFORM_HOME": settings.home, "REPORTS_PATH": settings.reports}
+    for name, folder in folders.items():
+        if unfit := [character for character in str(folder) if character in '%"\\?' or not character.isprintable()]:
+            raise NotReadyToStartError(f"{name} must not contain {unfit[0]!r}: {str(folder)!r}")
+    for needed in ("log", "redis", "mlflow", "triton/repository", "dagster", "gateway", "lake"):
+        (settings.home / needed).mkdir(parents=True, exist_ok=True)
+    try:
+        (settings.reports / "drift").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotReadyToStartError(f"REPORTS_PATH cannot be used: {error}") from error
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
     ports = {name.upper(): str(getattr(settings, name)) for name in Settings.port_defaults()}
     return {
@@ -55,6 +62,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         **QUIET,
         **ports,
         "PLATFORM_HOME": str(settings.home),
+        "REPORTS_PATH": str(settings.reports),
         "DAGSTER_HOME": str(settings.home / "dagster"),
         "REDIS_SERVER": _redis_server(),
         "SUPERVISOR_SOCKET": str(socket_path(settings.home)),

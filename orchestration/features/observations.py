@@ -7,6 +7,8 @@ import polars as pl
 # The report of an hour is known when the hour is over.
 REPORT_DELAY = timedelta(minutes=60)
 _TREND = timedelta(hours=3)
+# Whole numbers, as rain gauges count: a running sum of floats would keep a rest of what has left the window.
+_PRECIP_IN_HUNDREDTHS = (pl.col("precip") * 100).round().cast(pl.Int64)
 
 
 def origin_weather(weather: pl.DataFrame) -> pl.DataFrame:
@@ -19,7 +21,9 @@ def origin_weather(weather: pl.DataFrame) -> pl.DataFrame:
     ordered = weather.sort("origin", "time_hour")
     earlier = ordered.select("origin", pl.col("time_hour") + _TREND, pressure_before="pressure")
     return (
-        ordered.with_columns(w_precip3=pl.col("precip").rolling_sum_by("time_hour", window_size="3h").over("origin"))
+        ordered.with_columns(
+            w_precip3=_PRECIP_IN_HUNDREDTHS.rolling_sum_by("time_hour", window_size="3h").over("origin") / 100
+        )
         .join(earlier, on=["origin", "time_hour"], how="left")
         .select(
             "origin",

@@ -1,0 +1,61 @@
+"""`python -m orchestration.drift`: a drift report on two csv files."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from orchestration.drift.files import read_window
+from orchestration.drift.report import DriftInputError, DriftReport, write_report
+from orchestration.drift.verdict import judge_drift
+from orchestration.settings import Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit 0 with a report, whatever it says; 2 where a file cannot be read."""
+    settings = Settings.load()
+    options = _parser(settings).parse_args(argv)
+    name = f"{options.current.stem}-against-{options.reference.stem}"
+    try:
+        reference, current = read_window(options.reference), read_window(options.current)
+        report = write_report(reference, current, options.output, name)
+    except (DriftInputError, OSError) as error:
+        sys.stderr.write(f"no drift report: {error}\n")
+        return 2
+    for line in _told(report, rows=current.height):
+        print(line)
+    return 0
+
+
+def _told(report: DriftReport, *, rows: int) -> list[str]:
+    verdict = judge_drift(report.drifted, compared=len(report.scores), rows=rows, usual_rows=None)
+    figures = [
+        f"  {name:26} PSI {report.scores[name]:8.3f}, drifted from {report.thresholds[name]}" for name in report.drifted
+    ]
+    empty = [f"Without values in one of the files: {', '.join(report.without_values)}"] if report.without_values else []
+    return [
+        f"Verdict: {verdict.outcome}, {verdict.share:.0%} of the features have drifted",
+        *figures,
+        *empty,
+        f"Report: {report.html}",
+        f"Figures: {report.json}",
+    ]
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestration.drift",
+        description="Compare the features of two csv files, column by column; the report is made the latest.",
+        epilog="Cut files from other weeks with python -m orchestration.drift.sample; the asset drift_report compares the "
+        "prediction log with the training window instead, each feature measured by its own past.",
+    )
+    for name, default, what in (
+        ("reference", settings.drift_reference, "what is usual (DRIFT_REFERENCE_PATH, default a calm week)"),
+        ("current", settings.drift_current, "what is asked about (DRIFT_CURRENT_PATH, default a week of storms)"),
+        ("output", settings.reports / "drift", "folder for the report (default: drift/ in REPORTS_PATH)"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, default=default, help=what)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
