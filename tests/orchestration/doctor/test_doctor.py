@@ -1,0 +1,82 @@
+"""python -m orchestration.doctor where little or nothing of the platform is up."""
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from orchestration.doctor.__main__ import CHECKS, main
+from orchestration.doctor.features import check_features, newest
+from orchestration.features.layout import write_layouts
+from orchestration.settings import Settings
+from tests.servers import free_port
+from tests.serving_gateway.support import (
+    BOARD,
+    EVENT_TIME_US,
+    INSTANCE,
+    TAIL,
+    WEATHER,
+    gateway_process,
+    put_all_views,
+    put_view,
+)
+
+LAYOUTS = (WEATHER, TAIL, BOARD)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with nothing in it, and ports that nobody listens on."""
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    for name in Settings.port_defaults():
+        monkeypatch.setenv(name.upper(), str(free_port()))
+    return tmp_path
+
+
+def test_a_platform_that_is_not_there_is_down(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    shown = capsys.readouterr().out
+    assert "none of 8 answers" in shown
+    assert "1 down" in shown
+    assert main(["--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {f["check"] for f in found} == set(CHECKS)
+    assert {f["state"] for f in found} == {"down", "attention"}
+
+
+def test_a_bad_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("GATEWAY_PORT", "eighty")
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("doctor: GATEWAY_PORT must be a port number")
+
+
+@pytest.mark.integration
+def test_a_gateway_without_a_model_is_down_and_says_why(
+    nowhere: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    with gateway_process(nowhere, redis_url) as gateway:
+        monkeypatch.setenv("GATEWAY_URL", gateway.url)
+        gateway.client.post("/predict", json=INSTANCE)
+        assert main(["--json"]) == 1
+    found = {f["check"]: f for f in json.loads(capsys.readouterr().out)}
+    assert found["gateway"]["state"] == "down"
+    assert "publish a model first" in found["gateway"]["says"]
+    assert found["prediction log"]["state"] == "ok"
+    assert found["triton"]["says"] == "does not answer; its log is " + str(nowhere / "log" / "triton.log")
+
+
+@pytest.mark.integration
+def test_the_newest_value_of_each_view_is_found(nowhere: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings = Settings.load()
+    assert "nothing is registered" in check_features(settings)[0].says
+    write_layouts(settings.feature_layout, LAYOUTS)
+    assert "is empty" in check_features(settings)[0].says
+    with redis.Redis.from_url(redis_url) as client:
+        put_all_views(client)
+        put_view(client, WEATHER, ("EWR",), EVENT_TIME_US - 7_200_000_000, {"visib": 1.0})
+        at = EVENT_TIME_US / 1e6
+        assert newest(client, LAYOUTS) == {"weather": at - 60, "tail": at - 60, "board": at}
+    assert check_features(settings)[0].state == "ok"
