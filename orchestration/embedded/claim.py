@@ -9,12 +9,16 @@ from pathlib import Path
 from orchestration.embedded.environment import NotReadyToStartError
 
 
+class HomeTakenError(NotReadyToStartError):
+    """Another platform runs on this home."""
+
+
 @contextmanager
 def claim(home: Path) -> Iterator[int]:
     """Lock `home`; yields the descriptor. The lock lasts as long as any process has the descriptor open.
 
-    The kernel drops it with its last holder, so a crash leaves no stale lock. Raises NotReadyToStartError when another
-    platform has `home`, or when it cannot be written.
+    The kernel drops it with its last holder, so a crash leaves no stale lock. Raises HomeTakenError when another platform
+    has `home`, NotReadyToStartError when it cannot be written.
     """
     path = home / "platform.lock"
     try:
@@ -26,7 +30,7 @@ def claim(home: Path) -> Iterator[int]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise NotReadyToStartError(
+            raise HomeTakenError(
                 f"a platform already runs on {home}, started by process {path.read_text().strip()}: "
                 "stop it, or set PLATFORM_HOME to another folder"
             ) from error

@@ -55,15 +55,10 @@ def prepare(settings: Settings) -> dict[str, str]:
     except OSError as error:
         raise NotReadyToStartError(f"REPORTS_PATH cannot be used: {error}") from error
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
-    ports = {name.upper(): str(getattr(settings, name)) for name in Settings.port_defaults()}
     return {
         "EVENT_CLOCK": "replay",
-        **os.environ,
-        **QUIET,
-        **ports,
-        "PLATFORM_HOME": str(settings.home),
+        **command_environment(settings),
         "REPORTS_PATH": str(settings.reports),
-        "DAGSTER_HOME": str(settings.home / "dagster"),
         "REDIS_SERVER": _redis_server(),
         "SUPERVISOR_SOCKET": str(socket_path(settings.home)),
         "REDIS_CONNECTION": f"127.0.0.1:{settings.redis_port}",
@@ -71,6 +66,13 @@ def prepare(settings: Settings) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def command_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a command that works on this platform: its home, its ports, no telemetry."""
+    ports = {name.upper(): str(getattr(settings, name)) for name in Settings.port_defaults()}
+    homes = {"PLATFORM_HOME": str(settings.home), "DAGSTER_HOME": str(settings.home / "dagster")}
+    return {**os.environ, **QUIET, **ports, **homes}
 
 
 def create_dagster_storage(environment: dict[str, str]) -> None:
