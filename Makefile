@@ -31,15 +31,37 @@ up: setup ## start the platform on this machine; Ctrl-C stops it
 	@$(BIN)/python -m orchestration.embedded
 
 .PHONY: train
-train: setup ## ingest January to April, train, publish and serve the champion (needs `make up`)
-	@$(BIN)/dagster asset materialize -m orchestration.definitions --partition-range 2013-01-01...2013-05-02 \
-	  --select raw_flights,raw_weather,feature_views,training_rows
-	@$(BIN)/dagster asset materialize -m orchestration.definitions \
-	  --select feature_registry,champion_model,champion_on_triton,baseline_arm
+train: setup ## ingest January to April, train, publish and serve the champion; the platform may be up or not
+	@$(BIN)/python -m orchestration.embedded --run bash -euc ' \
+	  $(BIN)/dagster asset materialize -m orchestration.definitions --partition-range 2013-01-01...2013-05-02 \
+	    --select raw_flights,raw_weather,feature_views,training_rows; \
+	  $(BIN)/dagster asset materialize -m orchestration.definitions \
+	    --select feature_registry,champion_model,champion_on_triton,baseline_arm'
 
 .PHONY: serve
-serve: setup ## the gateway alone, in the foreground (needs Redis and Triton)
+serve: setup ## the gateway alone, in the foreground (needs Redis and Triton); CANARY_SPLIT=0.2 is applied once, before
+	@$(BIN)/python -m serving_gateway.canary_split "$${CANARY_SPLIT-}"
 	@$(BIN)/python -m serving_gateway
+
+.PHONY: doctor
+doctor: setup ## look at every part of the running platform; docs/runbook.md goes on from there
+	@$(BIN)/python -m orchestration.doctor
+
+# A client without an engine is common: ask the engine.
+define require_docker
+docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || \
+  { echo "No Docker engine with compose answers here. The same platform runs without Docker: make up"; exit 1; }
+endef
+
+.PHONY: compose-up
+compose-up: ## the platform as containers (needs Docker with compose); `make up` needs neither
+	@$(require_docker)
+	@docker compose up --build --detach --wait
+
+.PHONY: compose-down
+compose-down: ## stop the containers; what they know stays in their volume
+	@$(require_docker)
+	@docker compose down
 
 .PHONY: test
 test: check test-unit test-integration test-e2e ## everything that CI runs
@@ -53,11 +75,15 @@ check: setup ## format, lint, types, import rules
 
 .PHONY: test-unit
 test-unit: setup ## pure and fast
-	@$(BIN)/python -m pytest -q -m "not integration and not e2e"
+	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not regression"
 
 .PHONY: test-integration
 test-integration: setup ## each part against real Redis, Triton, MLflow
 	@$(BIN)/python -m pytest -q -m integration
+
+.PHONY: test-regression
+test-regression: setup ## the champion against the metric gates, and a drift report; after `make train`
+	@$(BIN)/python -m orchestration.embedded --run $(BIN)/python -m pytest -q -m regression tests/regression
 
 .PHONY: test-e2e
 test-e2e: setup ## the whole stack, the demo included
