@@ -17,7 +17,6 @@ from orchestration.doctor.services import WHERE, judge_services
 from orchestration.doctor.triton import judge_triton
 from orchestration.embedded.health import probes
 from orchestration.settings import Settings
-from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import Acknowledgement
 from serving_gateway.control.transitions import rolled_back
 from tests.serving_gateway.support import BOARD, CANARY, CONTRACT, NOW, TAIL, TWO, WEATHER, state_of
