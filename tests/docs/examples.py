@@ -11,6 +11,7 @@ MAKE = {
     "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
     "serve": ("-m serving_gateway", "tests/serving_gateway/scoring/test_gateway_answers.py::test_by_entities_and_given_in_one_request_with_the_record"),
     "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
+    "test-regression": ("-m regression tests/regression", "tests/e2e/test_regression_gate.py::test_the_target_passes_a_good_champion_and_leaves_both_reports"),
     "help": ("awk", "tests/docs/test_commands.py::test_make_help_lists_every_target_that_is_named"),
     "test": ("pytest", ".ci/run"),
     "check": ("lint-imports", ".ci/run"),
