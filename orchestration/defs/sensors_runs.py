@@ -30,15 +30,10 @@ def describe(context: dg.RunFailureSensorContext, url: str) -> FailedRun:
         found = failures[0].step_failure_data.error
         while found is not None:  # the innermost cause says most
             error, found = found.message.strip(), found.cause
-    run = context.dagster_run
-    name = run.job_name if not run.job_name.startswith("__") else _selected(run)
-    return FailedRun(name, url, step, error, _failed_checks(context), datetime.now(UTC))
-
-
-def _selected(run: dg.DagsterRun) -> str:
-    """Names of the assets of a run without a job of its own."""
-    keys = sorted(key.to_user_string() for key in run.asset_selection or ())
-    return ", ".join(keys) or "assets"
+    job = context.dagster_run.job_name
+    if job.startswith("__"):  # assets were selected by hand
+        job = step or "assets"
+    return FailedRun(job, url, step, error, _failed_checks(context), datetime.now(UTC))
 
 
 def _failed_checks(context: dg.RunFailureSensorContext) -> tuple[FailedCheck, ...]:

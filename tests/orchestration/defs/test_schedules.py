@@ -1,0 +1,140 @@
+"""Each schedule's evaluation against a real Redis and an instance that holds real events: what it asks for, why it skips."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from orchestration.defs import schedules
+from serving_gateway.contracts.rollout import Arm
+from serving_gateway.control import keys
+from serving_gateway.control.store import RolloutStore
+from serving_gateway.control.transitions import first_state
+from tests.servers import BIN, ROOT, free_port
+
+pytestmark = pytest.mark.integration
+NOW = datetime(2013, 5, 3, 6, tzinfo=UTC)
+EVERY = [schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.log_landing]
+
+
+class Scene:
+    """A Redis whose event clock stands at NOW, with a baseline, and an instance."""
+
+    def __init__(self, url: str, instance: dg.DagsterInstance) -> None:
+        self.store = RolloutStore.connect(url)
+        self.instance = instance
+        arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest="d")
+        self.store.write(first_state(arm, actor="test", reason="test", now=NOW), None)
+        self.store.advance_clock(NOW)
+
+    def stored(self, asset: str, first: str, last: str) -> None:
+        days = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-12-31")
+        keys_of = days.get_partition_keys()
+        for day in keys_of[keys_of.index(first) : keys_of.index(last) + 1]:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+
+    def under_way(self, job: str) -> None:
+        @dg.job(name=job)
+        def empty() -> None:
+            return
+
+        self.instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
+
+    def tick(self, schedule: dg.ScheduleDefinition) -> dg.RunRequest | dg.SkipReason:
+        found = schedule(dg.build_schedule_context(instance=self.instance))
+        assert isinstance(found, dg.RunRequest | dg.SkipReason)
+        return found
+
+    def asked(self, schedule: dg.ScheduleDefinition) -> dg.RunRequest:
+        found = self.tick(schedule)
+        assert isinstance(found, dg.RunRequest), found
+        return found
+
+    def skipped(self, schedule: dg.ScheduleDefinition) -> str:
+        found = self.tick(schedule)
+        assert isinstance(found, dg.SkipReason), found
+        return str(found.skip_message)
+
+
+@pytest.fixture
+def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    with dg.instance_for_test() as instance:  # on disk: a schedule's context opens it by reference
+        yield Scene(redis_url, instance)
+
+
+def test_yesterday_becomes_features_and_redis_is_brought_to_today(scene: Scene) -> None:
+    asked = scene.asked(schedules.daily_features)
+    assert (asked.partition_key, asked.run_key) == ("2013-05-02", "2013-05-02")
+    assert asked.run_config == {"ops": {"online_store": {"config": {"as_of": "2013-05-03"}}}}
+
+
+def test_without_a_replay_the_wall_clock_counts_and_the_source_has_no_such_day(scene: Scene, redis_url: str) -> None:
+    scene.store._redis.delete(keys.CLOCK)
+    assert f"{datetime.now(UTC):%Y}" in scene.skipped(schedules.daily_features)
+
+
+def test_a_challenger_is_asked_for_on_the_days_that_are_stored(scene: Scene) -> None:
+    assert "run ingest_and_compute" in scene.skipped(schedules.weekly_challenger)
+    scene.stored("training_rows", "2013-03-01", "2013-05-02")
+    asked = scene.asked(schedules.weekly_challenger)
+    assert asked.run_key == "2013-05-03"
+    assert asked.run_config["ops"]["challenger_model"]["config"] == {
+        "train_start": "2013-03-01", "train_end": "2013-04-05",
+        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
+    }  # fmt: skip
+
+
+def test_drift_is_reported_once_for_a_stand_of_the_clock(scene: Scene) -> None:
+    first = scene.asked(schedules.daily_drift_report)
+    assert scene.asked(schedules.daily_drift_report).run_key == first.run_key
+    scene.store.advance_clock(datetime(2013, 5, 4, tzinfo=UTC))
+    assert scene.asked(schedules.daily_drift_report).run_key != first.run_key
+
+
+def test_the_log_is_landed_where_predictions_wait(scene: Scene) -> None:
+    assert scene.skipped(schedules.log_landing) == "no prediction waits to be landed"
+    scene.store._redis.xadd(keys.PREDICTIONS, {"x": "y"})
+    assert scene.asked(schedules.log_landing).run_key is None
+
+
+@pytest.mark.parametrize("schedule", [schedules.weekly_challenger, schedules.daily_drift_report], ids=lambda s: s.name)
+def test_what_needs_a_model_waits_for_one(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
+    scene.store._redis.delete(keys.ROLLOUT)
+    assert scene.skipped(schedule) == "nothing is served yet: run train_champion"
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=lambda s: s.name)
+def test_a_run_under_way_is_waited_for(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
+    scene.stored("training_rows", "2013-03-01", "2013-05-02")
+    scene.store._redis.xadd(keys.PREDICTIONS, {"x": "y"})
+    scene.asked(schedule)
+    scene.under_way(schedule.job_name)
+    assert f"of {schedule.job_name} is under way" in scene.skipped(schedule)
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=lambda s: s.name)
+def test_a_redis_that_is_away_is_a_reason(
+    scene: Scene, schedule: dg.ScheduleDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    assert "Redis does not answer" in scene.skipped(schedule)
+
+
+@pytest.mark.parametrize("value", ["tomorrow", "* * * *", "61 * * * *", "* * * * * *", "0 0 31 2 *"])
+def test_a_cron_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="CRON_X must be a cron expression of five fields"):
+        schedules._cron("CRON_X", value)
+
+
+def test_the_definitions_do_not_load_with_it_and_name_the_variable() -> None:
+    done = subprocess.run(
+        [BIN / "python", "-c", "import orchestration.defs.schedules"],
+        cwd=ROOT, env=os.environ | {"CRON_DRIFT": "tomorrow"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "ValueError: CRON_DRIFT must be a cron expression" in done.stderr
+    assert "got 'tomorrow'" in done.stderr

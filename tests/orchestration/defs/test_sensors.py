@@ -1,0 +1,213 @@
+"""The sensors on a real Redis and an instance that holds real events: what a tick asks for, records and tells."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration.defs.sensors_data import DRIFT_CHECK, ingest_completed_days, retrain_on_drift
+from orchestration.defs.sensors_rollout import CHANGES_A_TICK, record_rollout_changes
+from orchestration.notices.journal import read
+from orchestration.notices.notice import Notice
+from serving_gateway.contracts.rollout import Arm
+from serving_gateway.control import keys
+from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
+from serving_gateway.control.transitions import first_state, rolled_back, start_canary
+from tests.servers import free_port
+
+pytestmark = pytest.mark.integration
+DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-12-31").get_partition_keys()
+Asked = dg.RunRequest | dg.SkipReason | dg.SensorResult
+
+
+def arm(version: int) -> Arm:
+    return Arm(model="m", version=str(version), triton_model=f"m_v{version}", contract_digest="d")
+
+
+def by(actor: str, reason: str = "test") -> dict[str, object]:
+    return {"actor": actor, "reason": reason, "now": datetime(2026, 5, 1, 12, tzinfo=UTC)}
+
+
+@dg.asset(name="drift_report", check_specs=[dg.AssetCheckSpec(DRIFT_CHECK.name, asset="drift_report")])
+def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """A drift check as its tags say."""
+    tags = context.run.tags
+    check = dg.AssetCheckResult(
+        check_name=DRIFT_CHECK.name,
+        passed=tags["drifted"] == "no",
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"as_of": tags["as_of"], "reason": "9 of 26 inputs drifted"},
+    )
+    return dg.MaterializeResult(check_results=[check])
+
+
+class Scene:
+    """A store, an instance, a home, and ticks that carry the cursor on as the daemon does."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.store = RolloutStore.connect(url)
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.home = home
+        self.cursor: str | None = None
+
+    def stored(self, asset: str, first: str, last: str) -> None:
+        for day in DAYS[DAYS.index(first) : DAYS.index(last) + 1]:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+
+    def clock(self, time: str) -> None:
+        self.store.advance_clock(datetime.fromisoformat(time).replace(tzinfo=UTC))
+
+    def reported(self, as_of: str, *, drifted: bool) -> None:
+        tags = {"as_of": f"{as_of}T00:00:00+00:00", "drifted": "yes" if drifted else "no"}
+        dg.materialize([report], instance=self.instance, tags=tags)
+
+    def tick(self, sensor: dg.SensorDefinition) -> Asked:
+        found = sensor(dg.build_sensor_context(instance=self.instance, cursor=self.cursor))
+        assert isinstance(found, Asked)
+        if isinstance(found, dg.SensorResult):
+            self.cursor = found.cursor
+        return found
+
+    def skipped(self, sensor: dg.SensorDefinition) -> str:
+        found = self.tick(sensor)
+        assert isinstance(found, dg.SkipReason), found
+        return str(found.skip_message)
+
+    def result(self, sensor: dg.SensorDefinition) -> dg.SensorResult:
+        found = self.tick(sensor)
+        assert isinstance(found, dg.SensorResult), found
+        return found
+
+    def notices(self) -> list[Notice]:
+        return read(self.home / "notices.jsonl").notices
+
+
+@pytest.fixture
+def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    monkeypatch.delenv("SLACK_WEBHOOK_URL", raising=False)
+    return Scene(redis_url, tmp_path)
+
+
+def test_completed_days_are_asked_for_as_one_range(scene: Scene) -> None:
+    scene.clock("2013-02-14T00:01")
+    assert "raw_flights has no day yet" in scene.skipped(ingest_completed_days)
+    scene.stored("raw_flights", "2013-02-01", "2013-02-10")
+    asked = scene.tick(ingest_completed_days)
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags["dagster/asset_partition_range_start"] == "2013-02-11"
+    assert asked.tags["dagster/asset_partition_range_end"] == "2013-02-13"
+    assert asked.run_key == "2013-02-11:2013-02-13"
+    scene.stored("raw_flights", "2013-02-11", "2013-02-13")
+    assert "every completed day is there" in scene.skipped(ingest_completed_days)
+
+
+def test_an_ingestion_under_way_is_waited_for(scene: Scene) -> None:
+    @dg.job(name="compute_day")
+    def empty() -> None:
+        return
+
+    scene.clock("2013-02-14T00:01")
+    scene.stored("raw_flights", "2013-02-01", "2013-02-10")
+    scene.instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
+    assert "of compute_day is under way" in scene.skipped(ingest_completed_days)
+
+
+def test_drift_asks_for_a_challenger_on_the_days_before_it(scene: Scene) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    scene.reported("2013-05-01", drifted=False)
+    assert scene.skipped(retrain_on_drift) == "no drift report has found drift"
+    scene.reported("2013-05-03", drifted=True)
+    result = scene.result(retrain_on_drift)
+    (asked,) = result.run_requests or []
+    assert asked.run_config["ops"]["challenger_model"]["config"] == {
+        "train_start": "2013-02-01", "train_end": "2013-04-05",
+        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
+    }  # fmt: skip
+    assert asked.tags["drift/as_of"] == "2013-05-03T00:00:00+00:00"
+
+
+def test_drift_asks_once_in_four_weeks_of_event_time(scene: Scene) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-06-10")
+    keys_asked = []
+    for as_of in ("2013-05-03", "2013-05-10", "2013-05-30", "2013-05-31", "2013-06-07"):
+        scene.reported(as_of, drifted=True)
+        found = scene.tick(retrain_on_drift)
+        if isinstance(found, dg.SensorResult):
+            keys_asked += [request.run_key for request in found.run_requests or []]
+        else:
+            assert "the next may follow 28 days after" in str(found.skip_message)
+    assert keys_asked == ["drift:2013-05-03T00:00:00+00:00", "drift:2013-05-31T00:00:00+00:00"]
+
+
+def test_drift_without_enough_days_asks_for_nothing_and_forgets_nothing(scene: Scene) -> None:
+    scene.reported("2013-05-03", drifted=True)
+    assert "run ingest_and_compute" in scene.skipped(retrain_on_drift)
+    scene.stored("training_rows", "2013-02-01", "2013-05-02")
+    assert scene.result(retrain_on_drift).run_requests
+
+
+def observed(result: dg.SensorResult) -> list[tuple[int, str, str]]:
+    found = []
+    for event in result.asset_events:
+        assert isinstance(event, dg.AssetObservation)
+        assert event.asset_key == dg.AssetKey("rollout_state")
+        told = {label: value.value for label, value in event.metadata.items()}
+        assert str(told["as served"]).endswith("/rollout")
+        found.append((int(str(told["generation"])), str(told["phase"]), str(told["actor"])))
+    return found
+
+
+def test_every_change_is_observed_once_and_in_order(scene: Scene) -> None:
+    assert scene.skipped(record_rollout_changes) == "the rollout has not changed"
+    scene.store.write(first_state(arm(1), **by("dagster:run")), None)
+    scene.store.change(lambda s: start_canary(s, arm(2), weight_bp=1000, shadow_fraction=1.0, **by("dagster:run")))
+    assert observed(scene.result(record_rollout_changes)) == [
+        (1, "stable", "dagster:run"),
+        (2, "canary", "dagster:run"),
+    ]
+    scene.store.change(lambda s: rolled_back(s, **by("cli:me")))
+    result = scene.result(record_rollout_changes)
+    assert observed(result) == [(3, "rolled_back", "cli:me")]
+    (event,) = result.asset_events
+    told = {label: value.value for label, value in event.metadata.items()}
+    assert (told["canary"], told["canary weight"], told["reason"]) == ("m_v2", 0.0, "test")
+    assert scene.skipped(record_rollout_changes) == "the rollout has not changed"
+    assert scene.notices() == [], "nobody was surprised"
+
+
+def test_many_changes_take_several_ticks(scene: Scene) -> None:
+    scene.store.write(first_state(arm(1), **by("test")), None)
+    for _ in range(CHANGES_A_TICK):
+        scene.store.change(lambda s: rolled_back(s, **by("test")))
+    seen = observed(scene.result(record_rollout_changes)) + observed(scene.result(record_rollout_changes))
+    assert [generation for generation, _, _ in seen] == list(range(1, CHANGES_A_TICK + 2))
+
+
+def test_a_gateways_trip_is_told_once(scene: Scene) -> None:
+    scene.store.write(first_state(arm(1), **by("test")), None)
+    scene.store.change(lambda s: start_canary(s, arm(2), weight_bp=1000, shadow_fraction=1.0, **by("test")))
+    scene.store.change(lambda s: rolled_back(s, **by("gateway:east", "10 canary requests failed in a row")))
+    scene.result(record_rollout_changes)
+    scene.skipped(record_rollout_changes)
+    (notice,) = scene.notices()
+    assert notice.severity == "SEV2"
+    assert notice.title == "m_v2 was stopped by gateway:east"
+    assert "10 canary requests failed in a row" in notice.text
+
+
+def test_an_unreadable_change_fails_the_tick_and_is_named(scene: Scene) -> None:
+    entry = scene.store._redis.xadd(keys.AUDIT, {"state": "{"})
+    assert isinstance(entry, bytes)
+    with pytest.raises(UnreadableDocumentError, match=entry.decode()):
+        scene.tick(record_rollout_changes)
+
+
+@pytest.mark.parametrize("sensor", [ingest_completed_days, record_rollout_changes], ids=lambda s: s.name)
+def test_a_redis_that_is_away_is_a_reason(
+    scene: Scene, sensor: dg.SensorDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    assert "Redis does not answer" in scene.skipped(sensor)
