@@ -50,7 +50,7 @@ doctor: setup ## look at every part of the running platform; docs/runbook.md goe
 # A client without an engine is common: ask the engine.
 define require_docker
 docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || \
-  { echo "No Docker engine with compose answers here. The same platform runs without Docker: make up"; exit 1; }
+  { echo "No Docker engine with compose answers here. The same platform runs without Docker: make up" >&2; exit 1; }
 endef
 
 .PHONY: compose-up

@@ -105,7 +105,9 @@ def published_models(manifest: Path) -> list[str]:
     return names
 
 
-def server_arguments(*, http: int, grpc: int, metrics: int, models: list[str], gpu: bool) -> list[str]:
+def server_arguments(
+    *, http: int, grpc: int, metrics: int, models: list[str], gpu: bool, address: str = LOOPBACK
+) -> list[str]:
     """Command-line flags of tritonserver, to be run in <home>/triton.
 
     Paths are relative, for the Python backend puts them unquoted into a shell command: a home with a space would hang
@@ -121,12 +123,12 @@ def server_arguments(*, http: int, grpc: int, metrics: int, models: list[str], g
         "exit-on-error": "false",
         "strict-readiness": "true",
         "exit-timeout-secs": 5,
-        "http-address": LOOPBACK,
+        "http-address": address,
         "http-port": http,
         "http-thread-count": 4,  # a load over gRPC leaves these alone; each serves its own keep-alive connections
-        "grpc-address": LOOPBACK,
+        "grpc-address": address,
         "grpc-port": grpc,
-        "metrics-address": LOOPBACK,
+        "metrics-address": address,
         "metrics-port": metrics,
         "allow-gpu-metrics": str(gpu).lower(),
         "model-load-thread-count": 2,
@@ -154,6 +156,7 @@ def main(argv: list[str] | None = None) -> None:
         metrics=options.metrics_port,
         models=models,
         gpu=Path("/dev/nvidiactl").exists(),
+        address=options.address,
     )
     variables = os.environ | environment.variables(os.environ.get("PATH", os.defpath))
     os.chdir(home / "triton")
@@ -172,13 +175,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv-triton", help="Triton's environment (default .venv-triton)"
     )
+    parser.add_argument(
+        "--address", default=LOOPBACK, help=f"IP address to listen on (default {LOOPBACK}; in a container 0.0.0.0)"
+    )
     for kind, default in (("http", 8100), ("grpc", 8101), ("metrics", 8102)):
         variable = f"TRITON_{kind.upper()}_PORT"
         parser.add_argument(
             f"--{kind}-port",
             type=int,
             default=env(variable) or default,
-            help=f"{kind} port on {LOOPBACK} ({variable}, default {default})",
+            help=f"{kind} port ({variable}, default {default})",
         )
     return parser
 

@@ -130,6 +130,11 @@ def test_server_listens_on_loopback_only_and_starts_with_nothing_unasked() -> No
     assert flags["allow-gpu-metrics"] == "false"
 
 
+def test_a_container_listens_where_it_is_told() -> None:
+    arguments = server_arguments(http=1, grpc=2, metrics=3, models=[], gpu=False, address="0.0.0.0")
+    assert {f"--{kind}-address=0.0.0.0" for kind in ("http", "grpc", "metrics")} <= set(arguments)
+
+
 def test_port_that_is_no_number_is_one_clear_error(tmp_path: Path) -> None:
     done = launch("--home", tmp_path, TRITON_HTTP_PORT="web")
 

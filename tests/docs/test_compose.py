@@ -1,0 +1,153 @@
+"""docker-compose.yml, as far as it can be checked without a Docker engine: names, ports, commands that exist."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestration.settings import Settings
+from tests.servers import BIN, ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+# Ports of the embedded profile that containers keep to themselves.
+INSIDE = {"code_server_port"}
+
+
+def commands() -> list[tuple[str, str]]:
+    """(service, command) of every process and health check, the shell's `a && exec b` taken apart."""
+    found = []
+    for name, service in SERVICES.items():
+        for text in (service["command"], service["healthcheck"]["test"]):
+            words = shlex.split(text)
+            parts = re.split(r" && (?:exec )?", words[2]) if words[:2] == ["sh", "-c"] else [text]
+            found += [(name, part) for part in parts]
+    return found
+
+
+def published() -> Iterator[tuple[str, str, str]]:
+    for service in SERVICES.values():
+        for port in service.get("ports", []):
+            address, outside, inside = port.split(":")
+            yield address, outside, inside
+
+
+def test_the_services_are_the_embedded_profiles_processes() -> None:
+    embedded = set(re.findall(r"^\[program:([\w-]+)\]", (ROOT / "supervisord.conf").read_text(), re.MULTILINE))
+    here = {"gateway": "serving", "code-server": "dagster-code", "webserver": "dagster", "daemon": "dagster-daemon"}
+    assert {here.get(program, program) for program in embedded} == set(SERVICES)
+
+
+def test_every_port_is_published_on_loopback_as_it_is_without_docker() -> None:
+    ports = list(published())
+    assert {address for address, _, _ in ports} == {"127.0.0.1"}
+    assert all(outside == inside for _, outside, inside in ports)
+    wanted = {port for name, port in Settings.port_defaults().items() if name not in INSIDE}
+    assert {int(outside) for _, outside, _ in ports} == wanted
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_of_the_one_image_and_says_when_it_is_well(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["image"], service["build"]) == ("drift-platform", ".")
+    assert service["healthcheck"]["test"]
+    assert set(service.get("depends_on", {})) <= set(SERVICES)
+    assert service["volumes"] == ["state:/state"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_finds_its_neighbours_by_names_that_are_there(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+    hosts = {re.sub(r"^\w+://", "", v).split(":")[0] for k, v in environment.items() if re.search(r":\d+", str(v))}
+    assert hosts <= set(SERVICES)
+    assert {"REDIS_URL", "TRITON_HTTP", "TRITON_GRPC", "MLFLOW_TRACKING_URI", "GATEWAY_URL"} <= set(environment)
+    assert environment["PLATFORM_HOME"] == "/state"
+
+
+@pytest.mark.parametrize(("service", "command"), commands(), ids=lambda value: value[:40])
+def test_a_command_exists(service: str, command: str) -> None:
+    program, *arguments = shlex.split(command)
+    if program == "curl":
+        assert "curl" in DOCKERFILE
+        assert f":{SERVICES[service]['ports'][0].split(':')[1]}/" in command
+        return
+    assert (BIN / program).exists(), f"{program} is not in the environment that the image has"
+    if arguments[:1] == ["-m"]:
+        from importlib.util import find_spec
+
+        assert find_spec(arguments[1]) is not None
+
+
+@pytest.mark.integration
+def test_options_that_the_embedded_profile_does_not_use_are_known() -> None:
+    """The others are proven by every start of the platform."""
+    proven = (ROOT / "supervisord.conf").read_text()
+    new = {
+        command: {o for o in shlex.split(command) if o.startswith("--") and o not in proven}
+        for _, command in commands()
+        if command.startswith("python")
+    }
+    asked = {"triton_models.launch": ["--help"], "mlflow": ["server", "--help"]}
+    assert {shlex.split(command)[2] for command, options in new.items() if options} == set(asked)
+    for command, options in new.items():
+        module = shlex.split(command)[2]
+        if options:
+            start = [sys.executable, "-m", module, *asked[module]]
+            told = subprocess.run(start, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            assert {o for o in options if o not in told} == set()
+
+
+def test_the_image_runs_as_nobody_special_and_holds_no_state() -> None:
+    users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
+    assert users[-1] == "drift"
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".local", ".venv", ".venv-triton", ".git"} <= set(ignored)
+    for source in re.findall(r"^COPY --chown=drift (.+) \S+$", DOCKERFILE, re.MULTILINE):
+        assert all((ROOT / part).exists() for part in source.split())
+
+
+def test_nothing_in_the_files_is_a_secret() -> None:
+    assert not re.search(r"password|secret:|token|api_key", yaml.dump(SERVICES) + DOCKERFILE, re.IGNORECASE)
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose (Debian's will do)")
+def test_docker_compose_reads_it() -> None:
+    command = ["docker-compose", "-f", "docker-compose.yml", "config", "-q"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("target", ["compose-up", "compose-down"])
+def test_without_an_engine_make_says_what_to_do_instead(target: str, tmp_path: Path) -> None:
+    """Docker's client may be there; only its engine counts."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2; exit 1\n")
+    docker.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["make", "-s", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "make up" in done.stderr
+    assert "Cannot connect" not in done.stdout + done.stderr
+
+
+def test_with_an_engine_make_starts_and_stops_the_containers(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "docker $*"\n')
+    docker.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for target, command in (("compose-up", "up --build --detach --wait"), ("compose-down", "down")):
+        done = subprocess.run(
+            ["make", "-s", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"docker compose {command}\n"
