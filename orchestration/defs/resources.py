@@ -1,11 +1,12 @@
 """Resources of the code location."""
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from orchestration.settings import Settings
+from orchestration.settings import ROOT, Settings
 
 
 @dg.resource(
@@ -26,9 +27,19 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
     settings = Settings.load()
     config = dict(context.resource_config)
     config["mlflow_tracking_uri"] = config["mlflow_tracking_uri"] or settings.mlflow_url
-    config["extra_tags"] = {"dagster_run_url": f"{settings.dagster_url}/runs/{context.run_id}", **config["extra_tags"]}
+    config["extra_tags"] = {**_origin(f"{settings.dagster_url}/runs/{context.run_id}"), **config["extra_tags"]}
     start: Any = mlflow_tracking.resource_fn
     yield from start(context.replace_config(config))
+
+
+def _origin(run_url: str) -> dict[str, str]:
+    """Tags that lead back to what made the run; `mlflow.note.content` is what MLflow's page shows as its description."""
+    tags = {"dagster_run_url": run_url, "mlflow.note.content": f"Dagster run: <{run_url}>"}
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):  # no git here, or an unpacked archive
+        return tags
+    return {**tags, "mlflow.source.git.commit": found.stdout.strip()}
 
 
 defs = dg.Definitions(resources={"mlflow": mlflow}, executor=dg.in_process_executor)

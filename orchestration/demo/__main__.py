@@ -28,6 +28,7 @@ Step = tuple[str, str, Callable[[Story, Live], None]]
 STEPS: list[Step] = [
     ("ingest", "Real flights and weather become features", steps.ingest),
     ("train", "A model is trained, proven, registered and published to Triton", steps.train_champion),
+    ("challenger", "A neural network is trained beside it and gets no traffic yet", steps.train_challenger),
     ("materialize", "Feast brings the online store to the morning of 1 May 2013", steps.materialize),
     ("serve", "A day of flights is replayed through the gateway", steps.serve_a_day),
     ("drift", "The log lands in Parquet and Evidently compares it with the training data", steps.report_drift),

@@ -10,6 +10,8 @@ TRAIN = (date(2013, 1, 1), date(2013, 4, 1))
 HOLDOUT = (date(2013, 4, 1), date(2013, 5, 1))
 BASELINE_DAY = date(2013, 5, 1)
 CANARY_DAY = date(2013, 5, 2)
-# The bad challenger has seen nothing but the blizzard of 8 and 9 February: its answers are quick, finite and in range,
-# so that no error and no latency gives it away. Only the outcomes of flights do.
-BLIZZARD = (date(2013, 2, 8), date(2013, 2, 10))
+# The bad challenger has learnt from nothing but the first day of a blizzard, and its owner judged it on another storm: two
+# thirds of those flights were late, so it looks well there, and passes its gates. Its answers are quick, finite and in
+# range, so that no error and no latency gives it away. Only the outcomes of ordinary flights do.
+BLIZZARD = (date(2013, 2, 8), date(2013, 2, 9))
+ANOTHER_STORM = (date(2013, 3, 8), date(2013, 3, 9))

@@ -1,25 +1,26 @@
 """Training as one call: rows to a registered version with its contract."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from orchestration.features.inputs import model_inputs, vocabularies
 from orchestration.features.training import read_training
 from orchestration.features.views import view_window
 from orchestration.training.contract import build_contract
-from orchestration.training.evaluation import Metrics, evaluate
-from orchestration.training.lightgbm_recipe import PARAMETERS, ROUNDS, train, window
-from orchestration.training.onnx_model import parity, score, to_onnx
-from orchestration.training.registry import Alias, log_training, register
-from serving_gateway.contracts import Input, ModelContract, ViewLayout
+from orchestration.training.figures import calibration_curve, importance_bars, score_histogram
+from orchestration.training.gates import Gates
+from orchestration.training.holdout import Days, Holdout, judge_on, read_samples
+from orchestration.training.importance import permutation_importance
+from orchestration.training.onnx_model import parity
+from orchestration.training.recipe import window
+from orchestration.training.recipes import RECIPES, RecipeName
+from orchestration.training.registry import HOLDOUT_DAYS, Alias, log_training, register
+from serving_gateway.contracts import ModelContract, ViewLayout
 
-Days = tuple[date, date]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class Registration:
     """What came out. `parity`: largest difference between ONNX Runtime's and the trainer's scores."""
 
     contract: ModelContract
-    holdout: Metrics
+    holdout: Holdout
     training_samples: int
     parity: float
+    importance: Mapping[str, float]
+    figures: Mapping[str, "Figure"]
 
 
 def train_and_register(
@@ -54,47 +57,79 @@ def train_and_register(
     views: Sequence[ViewLayout],
     *,
     alias: Alias,
+    recipe: RecipeName,
+    gates: Gates,
     like: ModelContract | None = None,
+    source: str = "by hand",
 ) -> Registration:
-    """Train LightGBM on the training window, export, prove parity, judge on the hold-out, register under `alias`.
+    """Train on the training window, export, prove parity, judge on the hold-out, register; the gates decide on `alias`.
 
     Args:
         mlflow: the module or dagster-mlflow's resource, with an active run.
         training: folder of the training rows' partitions.
         windows: training and hold-out days.
         views: Redis layout of the feature service, which travels in the contract.
-        alias: registered-model alias to move to the new version.
+        alias: registered-model alias to move to the new version if it passes its gates.
+        recipe: how to train.
+        gates: what the hold-out's metrics must reach.
         like: contract whose inputs, vocabularies included, the new version must share, so that both score one vector;
             without it they come from the training rows.
+        source: who asked for it, an address if there is one; for the version's description.
 
     Raises:
-        MissingPartitionError, TrainingDataError, ParityError: nothing is registered then.
+        MissingPartitionError, TrainingDataError, ParityError, ArtifactError: nothing is registered then.
     """
-    rows, holdout_rows = read_training(training, *windows.train), read_training(training, *windows.holdout)
+    rows = read_training(training, *windows.train)
     inputs = like.inputs if like else model_inputs(vocabularies(rows))
     first, last = view_window(*windows.train)
-    trained = train(rows, inputs, start=first, end=last)
-    onnx = to_onnx(trained.booster, width=len(inputs))
-    worst = parity(onnx, trained.samples.vectors, trained.scores)
-    metrics = _judge(onnx, holdout_rows, inputs, windows.holdout)
-    log_training(mlflow, {**PARAMETERS, "rounds": ROUNDS, **_described(windows)}, {"holdout": metrics})
+    samples, unseen = window(rows, inputs, start=first, end=last), read_samples(training, inputs, windows.holdout)
+    fitted = RECIPES[recipe](samples, inputs)
+    worst = parity(fitted.onnx, samples.vectors, fitted.scores)
+    holdout = judge_on(fitted.onnx, unseen, gates)
+    importance = permutation_importance(fitted.onnx, unseen, inputs)
+    figures = _figures(holdout, importance)
+    log_training(mlflow, {**fitted.parameters, **_described(recipe, windows)}, {"holdout": holdout.metrics}, figures)
     mlflow.log_metric("onnx_parity", worst)
+    mlflow.set_tags({"recipe": recipe.value, "gates": "passed" if holdout.gates.passed else "failed"})
     contract = register(
         mlflow,
-        onnx,
+        fitted.onnx,
         lambda version, run_id: build_contract(
-            onnx, version=version, run_id=run_id, inputs=inputs, views=views, training_start=first, training_end=last
+            fitted.onnx,
+            version=version,
+            run_id=run_id,
+            inputs=inputs,
+            views=views,
+            training_start=first,
+            training_end=last,
         ),
         alias=alias,
+        gates=holdout.gates,
+        tags=_described(recipe, windows),
+        description=_description(recipe, windows, holdout, source),
     )
-    return Registration(contract, metrics, len(trained.samples.labels), worst)
+    return Registration(contract, holdout, len(samples.labels), worst, importance, figures)
 
 
-def _judge(onnx: bytes, rows: pl.DataFrame, inputs: Sequence[Input], days: Days) -> Metrics:
-    first, last = view_window(*days)
-    samples = window(rows, inputs, start=first, end=last)
-    return evaluate(samples.labels.astype(np.int64), score(onnx, samples.vectors))
+def _figures(holdout: Holdout, importance: Mapping[str, float]) -> dict[str, "Figure"]:
+    labels, scores = holdout.samples.labels, holdout.scores
+    return {
+        "calibration_curve": calibration_curve(labels, scores),
+        "score_histogram": score_histogram(labels, scores),
+        "feature_importance": importance_bars(importance),
+    }
 
 
-def _described(windows: Windows) -> dict[str, str]:
-    return {"train_days": "/".join(map(str, windows.train)), "holdout_days": "/".join(map(str, windows.holdout))}
+def _described(recipe: RecipeName, windows: Windows) -> dict[str, str]:
+    train, holdout = ("/".join(map(str, days)) for days in (windows.train, windows.holdout))
+    return {"recipe": recipe.value, "train_days": train, HOLDOUT_DAYS: holdout}
+
+
+def _description(recipe: RecipeName, windows: Windows, holdout: Holdout, source: str) -> str:
+    metrics = holdout.metrics
+    return (
+        f"Recipe {recipe.value}, trained on the flights of {windows.train[0]} to {windows.train[1]} (exclusive), judged on "
+        f"{metrics.rows:,} of {windows.holdout[0]} to {windows.holdout[1]}: AUC {metrics.auc:.4f}, log-loss "
+        f"{metrics.log_loss:.4f}, Brier {metrics.brier:.4f}, calibration error {metrics.calibration_error:.4f}.\n\n"
+        f"Gates {'passed' if holdout.gates.passed else 'failed'}: {holdout.gates.reason}.\n\nTrained {source}"
+    )

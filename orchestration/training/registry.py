@@ -9,16 +9,21 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from orchestration.training.artifact import ArtifactError, check_artifact
 from orchestration.training.contract import MODEL, triton_name
 from orchestration.training.evaluation import Metrics
-from orchestration.training.onnx_model import INPUT, OUTPUT, digest
+from orchestration.training.gates import GateResult
 from serving_gateway.contracts import ModelContract
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Alias = Literal["champion", "challenger"]
 
 ARTIFACT = "model"
+HOLDOUT_DAYS = "holdout_days"
 # Named here because MLflow would otherwise load the model in a fresh process to find out.
 _REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
 
@@ -35,24 +40,55 @@ class Registered:
     onnx: bytes
 
 
-def log_training(mlflow: Any, parameters: Mapping[str, Any], metrics: Mapping[str, Metrics]) -> None:
-    """Log to the active run; a metric is named `<evaluation>_<metric>`, as `april_auc`."""
+def log_training(
+    mlflow: Any, parameters: Mapping[str, Any], metrics: Mapping[str, Metrics], figures: Mapping[str, "Figure"]
+) -> None:
+    """Log to the active run; a metric is named `<evaluation>_<metric>`, as `april_auc`, a plot `plots/<name>.png`."""
     mlflow.log_params(dict(parameters))
     mlflow.log_metrics({f"{name}_{key}": value for name, of in metrics.items() for key, value in asdict(of).items()})
+    for name, figure in figures.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")
 
 
 def register(
-    mlflow: Any, onnx: bytes, contract_of: Callable[[str, str], ModelContract], *, alias: Alias
+    mlflow: Any,
+    onnx: bytes,
+    contract_of: Callable[[str, str], ModelContract],
+    *,
+    alias: Alias,
+    gates: GateResult,
+    tags: Mapping[str, str],
+    description: str,
 ) -> ModelContract:
-    """Log the ONNX model to the active run as a new version of `MODEL` and point `alias` at it.
+    """Log the ONNX model to the active run as a new version of `MODEL`; point `alias` at it if it passed its gates.
 
     `contract_of(version, run_id)` builds the contract, which can be written only once MLflow has numbered the version.
-    The alias moves last: it never points at a version without its contract.
+    The alias moves last: it never points at a version without its contract. A version that failed its gates is kept,
+    tagged with the reason, and no alias finds it.
+
+    Raises:
+        ArtifactError: the artifact is not what the contract says; nothing is registered.
     """
+    run_id: str = mlflow.active_run().info.run_id
+    check_artifact(onnx, contract_of("unregistered", run_id))
+    version = _new_version(onnx)
+    contract = contract_of(version, run_id)
+    mlflow.log_text(contract.to_json().decode(), _contract_path(version))
+    client = mlflow.MlflowClient()
+    client.update_model_version(MODEL, version, description)
+    verdict = {"gates": "passed"} if gates.passed else {"gates": "failed", "gates_reason": gates.reason}
+    named = {"contract_digest": contract.digest, "triton_model": triton_name(contract)}
+    for key, value in {**tags, **named, **verdict}.items():
+        client.set_model_version_tag(MODEL, version, key, value)
+    if gates.passed:
+        client.set_registered_model_alias(MODEL, alias, version)
+    return contract
+
+
+def _new_version(onnx: bytes) -> str:
     import mlflow.onnx as flavor
     from onnx import load_model_from_string
 
-    run_id: str = mlflow.active_run().info.run_id
     logged = flavor.log_model(
         load_model_from_string(onnx),
         name=ARTIFACT,
@@ -62,22 +98,14 @@ def register(
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
     )
-    version = str(logged.registered_model_version)
-    contract = contract_of(version, run_id)
-    mlflow.log_text(contract.to_json().decode(), _contract_path(version))
-    client = mlflow.MlflowClient()
-    tags = {"contract_digest": contract.digest, "triton_model": triton_name(contract)}
-    for key, value in tags.items():
-        client.set_model_version_tag(MODEL, version, key, value)
-    client.set_registered_model_alias(MODEL, alias, version)
-    return contract
+    return str(logged.registered_model_version)
 
 
 def fetch(mlflow: Any, version: str) -> Registered:
     """The contract and the ONNX bytes of a registered version.
 
     Raises:
-        RegistryError: there is no such version, or its artifact is not the one its contract names.
+        RegistryError: there is no such version, it has no contract, or its artifact is not what its contract says.
     """
     from mlflow.exceptions import MlflowException
 
@@ -90,8 +118,10 @@ def fetch(mlflow: Any, version: str) -> Registered:
     except MlflowException as error:
         raise RegistryError(f"MLflow has no intact {MODEL} version {version}: {error.message}") from error
     contract = ModelContract.from_json(text.encode())
-    if digest(onnx) != contract.artifact_digest:
-        raise RegistryError(f"the artifact of {MODEL} version {version} is not the one its contract names: train again")
+    try:
+        check_artifact(onnx, contract)
+    except ArtifactError as error:
+        raise RegistryError(f"{MODEL} version {version} cannot be used: {error}; train again") from error
     return Registered(contract, onnx)
 
 
@@ -107,6 +137,14 @@ def version_of(mlflow: Any, alias: Alias) -> str | None:
         raise
 
 
+def holdout_days(mlflow: Any, contract: ModelContract) -> str:
+    """`first/end` as the training run logged it, ISO dates. Raises RegistryError if it did not."""
+    logged: dict[str, str] = mlflow.get_run(contract.mlflow_run_id).data.params
+    if HOLDOUT_DAYS not in logged:
+        raise RegistryError(f"run {contract.mlflow_run_id} of {triton_name(contract)} logged no {HOLDOUT_DAYS}")
+    return logged[HOLDOUT_DAYS]
+
+
 def _contract_path(version: str) -> str:
     return f"contract/{MODEL}_v{version}.json"
 
@@ -115,10 +153,10 @@ def _signature(onnx: bytes) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
-    from onnx import load_model_from_string
 
-    (features,) = load_model_from_string(onnx).graph.input
-    width = features.type.tensor_type.shape.dim[1].dim_value
+    from orchestration.training.onnx_model import INPUT, OUTPUT, session
+
+    width = session(onnx).get_inputs()[0].shape[1]
     dtype = np.dtype(np.float32)
     return ModelSignature(
         inputs=Schema([TensorSpec(dtype, (-1, width), INPUT)]), outputs=Schema([TensorSpec(dtype, (-1, 1), OUTPUT)])

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from orchestration.demo.dagster_runs import DagsterRuns, Run
+from orchestration.demo.story import training_config
 from orchestration.embedded.stack import Stack
 from orchestration.features.layout import read_layouts
 from orchestration.features.online import OnlineWriter
@@ -24,8 +25,10 @@ from tests.servers import free_port
 
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
 TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
-BLIZZARD = (date(2013, 2, 8), date(2013, 2, 10))
-HOLDOUT = (date(2013, 2, 10), date(2013, 2, 12))
+HOLDOUT = (date(2013, 2, 6), date(2013, 2, 9))
+# What the bad challenger learns from, and what its owner judges it on: it passes its gates there.
+STORM = (date(2013, 1, 30), date(2013, 2, 1))
+ANOTHER_STORM = (date(2013, 2, 11), date(2013, 2, 13))
 CALM_DAY = date(2013, 2, 12)
 DAY = timedelta(days=1)
 
@@ -68,9 +71,9 @@ class Platform:
         return float(ticks[0]["timestamp"]) if ticks else 0.0
 
     def start_canary(self) -> str:
-        """Train the blizzard challenger and make it the canary; returns its Triton model."""
+        """Train a network on a storm alone and make it the canary; returns its Triton model."""
         ops = {
-            "challenger_model": training_config(BLIZZARD),
+            "challenger_model": training_config(STORM, ANOTHER_STORM, "network"),
             "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
         }
         self.succeed("try_challenger", ops=ops)
@@ -79,11 +82,6 @@ class Platform:
         assert state.arms.canary is not None
         assert self.store.wait_until_served(state, timeout_s=10)
         return state.arms.canary.triton_model
-
-
-def training_config(days: tuple[date, date]) -> dict[str, str]:
-    names = ("train_start", "train_end", "holdout_start", "holdout_end")
-    return dict(zip(names, (d.isoformat() for d in (*days, *HOLDOUT)), strict=True))
 
 
 def partition_range(first: date, end: date) -> dict[str, str]:
@@ -119,7 +117,7 @@ def platform(started: Settings) -> Platform:
     client = redis.Redis.from_url(started.redis_url)
     found = Platform(started, DagsterRuns(started.dagster_url), client, RolloutStore(client))
     found.succeed("ingest_and_compute", tags=partition_range(*INGEST))
-    found.succeed("train_champion", ops={"champion_model": training_config(TRAIN)})
+    found.succeed("train_champion", ops={"champion_model": training_config(TRAIN, HOLDOUT, "lightgbm")})
     state = found.store.read()
     assert state is not None
     assert found.store.wait_until_served(state, timeout_s=10)

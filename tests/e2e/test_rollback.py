@@ -1,6 +1,6 @@
 """Taking a bad canary's traffic away, each way, against the real processes.
 
-The gateway's reflex is off in this stack, and the blizzard challenger answers quickly, finitely and in range: only
+The gateway's reflex is off in this stack, and the storm's challenger answers quickly, finitely and in range: only
 evidence can convict it.
 """
 
@@ -22,7 +22,7 @@ DAY_WITH_CANARY = CALM_DAY + DAY
 
 
 def gather_evidence(platform: Platform) -> str:
-    """A new blizzard canary, and a day of traffic on it; returns its Triton model."""
+    """A new canary that knows nothing but a storm, and a day of traffic on it; returns its Triton model."""
     canary = platform.start_canary()
     platform.rewind(DAY_WITH_CANARY)
     tally = platform.replay().run(platform.minutes(DAY_WITH_CANARY))
@@ -123,10 +123,13 @@ def test_the_command_rolls_back_only_when_confirmed_and_says_how_long_it_took(pl
 
 def test_an_innocent_canary_is_not_convicted(platform: Platform) -> None:
     """The champion against a challenger that has learnt from all but two of the same days."""
-    from tests.e2e.conftest import TRAIN, training_config
+    from tests.e2e.conftest import HOLDOUT, TRAIN, training_config
 
     fewer = (TRAIN[0], TRAIN[1] - 2 * DAY)
-    ops = {"challenger_model": training_config(fewer), "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0}}
+    ops = {
+        "challenger_model": training_config(fewer, HOLDOUT, "lightgbm"),
+        "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
+    }
     platform.succeed("try_challenger", ops=ops)
     assert platform.store.wait_until_served(standing(platform), timeout_s=10)
     platform.rewind(DAY_WITH_CANARY)

@@ -6,14 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orchestration.training.onnx_model import ParityError, parity, score, to_onnx
-from tests.synthetic import synthetic_model
+from orchestration.training.lightgbm_onnx import to_onnx
+from orchestration.training.onnx_model import ParityError, parity
+from serving_gateway.contracts import Input
+from serving_gateway.contracts.model import RequestField
+from tests.synthetic import synthetic_inputs, synthetic_model
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
 
 def test_graph_is_one_input_and_one_output_and_nothing_else() -> None:
-    graph = onnx.load_model_from_string(synthetic_model().onnx).graph
+    model = onnx.load_model_from_string(synthetic_model().onnx)
+    graph = model.graph
 
     def shape(tensor: onnx.ValueInfoProto) -> list[object]:
         dims = tensor.type.tensor_type.shape.dim
@@ -22,6 +26,9 @@ def test_graph_is_one_input_and_one_output_and_nothing_else() -> None:
     assert [shape(t) for t in graph.input] == [["features", onnx.TensorProto.FLOAT, None, 26]]
     assert [shape(t) for t in graph.output] == [["score", onnx.TensorProto.FLOAT, None, 1]]
     assert [node.op_type for node in graph.node] == ["TreeEnsembleClassifier", "Gather"]
+    assert [(p.key, p.value) for p in model.metadata_props] == [
+        ("inputs", ",".join(i.name for i in synthetic_inputs()))
+    ]
 
 
 def test_exported_model_scores_as_the_trainer_does() -> None:
@@ -50,16 +57,9 @@ def test_parity_holds_where_a_split_parts_neighbouring_float32_values() -> None:
     expected = booster.predict(vectors)
 
     assert np.abs(expected[::6] - expected[3::6]).max() > 0.1
-    assert parity(to_onnx(booster, width=1), vectors, expected) < 1e-6
-
-
-def test_a_row_scores_the_same_alone_and_in_a_batch() -> None:
-    model = synthetic_model()
-    vectors = model.trained.samples.vectors[:64]
-
-    alone = np.concatenate([score(model.onnx, row[None]) for row in vectors])
-
-    np.testing.assert_allclose(alone, score(model.onnx, vectors), atol=1e-6)
+    assert (
+        parity(to_onnx(booster, [Input(name="x", dtype="float32", source=RequestField("x"))]), vectors, expected) < 1e-6
+    )
 
 
 def test_another_models_scores_are_a_parity_error_that_names_the_row() -> None:
@@ -80,7 +80,7 @@ def test_a_score_that_is_no_number_is_a_parity_error() -> None:
 
 
 def test_export_is_quiet(capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder) -> None:
-    to_onnx(synthetic_model().trained.booster, width=26)
+    to_onnx(synthetic_model().trained.booster, synthetic_inputs())
 
     assert capfd.readouterr() == ("", "")
     assert [str(w.message) for w in recwarn] == []

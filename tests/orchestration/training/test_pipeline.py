@@ -14,8 +14,10 @@ from orchestration.publishing.publish import unpublish
 from orchestration.publishing.registered import publish_alias, registered
 from orchestration.publishing.repository import Repository
 from orchestration.settings import Settings
-from orchestration.training.contract import triton_name
+from orchestration.training.contract import MODEL, triton_name
+from orchestration.training.gates import Bound, Gates
 from orchestration.training.pipeline import Registration, Windows, train_and_register
+from orchestration.training.recipes import RecipeName
 from orchestration.training.registry import RegistryError
 from tests.servers import MlflowServer, TritonServer
 from tests.synthetic import CARRIERS, ORIGINS, synthetic_rows
@@ -49,9 +51,14 @@ def settings(
     mlflow.set_tracking_uri(None)
 
 
+ANYTHING = Gates(**dict.fromkeys(Gates.__struct_fields__, Bound(min=-1e9)))
+NOTHING = Gates(**dict.fromkeys(Gates.__struct_fields__, Bound(min=1e9)))
+
+
 def run(settings: Settings, **options: object) -> Registration:
+    wanted = {"gates": ANYTHING, "recipe": RecipeName.lightgbm, **options}
     with mlflow.start_run():
-        return train_and_register(mlflow, settings.lake / "training", WINDOWS, (), **options)
+        return train_and_register(mlflow, settings.lake / "training", WINDOWS, (), **wanted)
 
 
 @pytest.mark.integration
@@ -72,9 +79,9 @@ def test_alias_is_trained_registered_published_and_answers(settings: Settings) -
 def test_windows_do_not_share_a_row_and_lose_none(settings: Settings) -> None:
     result = run(settings, alias="champion")
 
-    assert (result.training_samples, result.holdout.rows) == (4800, 1200)
+    assert (result.training_samples, result.holdout.metrics.rows) == (4800, 1200)
     assert result.parity < 1e-6
-    assert result.holdout.auc > 0.7
+    assert result.holdout.metrics.auc > 0.7
     assert [i.vocabulary for i in result.contract.inputs[:2]] == [CARRIERS, ORIGINS]
 
 
@@ -85,8 +92,8 @@ def test_challenger_shares_the_champions_inputs_whatever_its_rows_hold(settings:
         rows = pl.read_parquet(path, hive_partitioning=False)
         rows.filter(pl.col("carrier") != "AA").write_parquet(path)
 
-    alone = run(settings, alias="challenger").contract
-    challenger = run(settings, alias="challenger", like=champion).contract
+    alone = run(settings, alias="challenger", recipe=RecipeName.network).contract
+    challenger = run(settings, alias="challenger", recipe=RecipeName.network, like=champion).contract
 
     assert alone.signature != champion.signature
     assert challenger.signature == champion.signature
@@ -94,13 +101,33 @@ def test_challenger_shares_the_champions_inputs_whatever_its_rows_hold(settings:
 
 
 @pytest.mark.integration
-def test_metrics_of_the_holdout_stand_in_the_run(settings: Settings) -> None:
-    result = run(settings, alias="champion")
+def test_the_run_and_the_version_say_how_the_model_came_about(settings: Settings) -> None:
+    result = run(settings, alias="champion", source="https://dagster/runs/7")
 
-    data = mlflow.get_run(result.contract.mlflow_run_id).data
-    assert data.metrics["holdout_auc"] == pytest.approx(result.holdout.auc)
-    assert data.params["train_days"] == "2013-01-01/2013-01-09"
-    assert np.isfinite(data.metrics["onnx_parity"])
+    found = mlflow.get_run(result.contract.mlflow_run_id).data
+    assert found.metrics["holdout_auc"] == pytest.approx(result.holdout.metrics.auc)
+    assert np.isfinite(found.metrics["onnx_parity"])
+    assert (found.tags["recipe"], found.tags["gates"]) == ("lightgbm", "passed")
+    days = {"recipe": "lightgbm", "train_days": "2013-01-01/2013-01-09", "holdout_days": "2013-01-09/2013-01-11"}
+    assert found.params.items() >= days.items()
+    plots = {file.path for file in mlflow.MlflowClient().list_artifacts(result.contract.mlflow_run_id, "plots")}
+    assert plots == {f"plots/{name}.png" for name in ("calibration_curve", "feature_importance", "score_histogram")}
+    version = mlflow.MlflowClient().get_model_version(MODEL, result.contract.version)
+    assert version.tags.items() >= days.items()
+    for told in ("Recipe lightgbm", "2013-01-09 to 2013-01-11", "Gates passed", "https://dagster/runs/7"):
+        assert told in version.description
+
+
+@pytest.mark.integration
+def test_a_model_that_fails_its_gates_is_registered_and_the_alias_stays(settings: Settings) -> None:
+    champion = run(settings, alias="champion").contract
+
+    failed = run(settings, alias="champion", recipe=RecipeName.network, gates=NOTHING)
+
+    assert not failed.holdout.gates.passed
+    assert int(failed.contract.version) > int(champion.version)
+    assert registered(settings, "champion").contract == champion
+    assert mlflow.get_run(failed.contract.mlflow_run_id).data.tags["gates"] == "failed"
 
 
 @pytest.mark.integration
