@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
+from serving_gateway.by_hand import actor, refuse
 from serving_gateway.contracts.rollout import RolloutState, basis_points
 from serving_gateway.control.store import NoRolloutError, RolloutStore, UnreadableDocumentError
 from serving_gateway.control.transitions import set_weight
-from serving_gateway.by_hand import actor, refuse
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 

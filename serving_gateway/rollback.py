@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
+from serving_gateway.by_hand import actor, refuse
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, UnreadableDocumentError
 from serving_gateway.control.transitions import rolled_back
-from serving_gateway.by_hand import actor, refuse
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 ALIVE_WITHIN_S = 3.0
