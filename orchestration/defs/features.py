@@ -1,48 +1,40 @@
-"""Feature views and training rows in Parquet, and their materialization to the online store."""
+"""Feature views and training rows, and their materialization to the online store. `lake` holds the step of the first."""
+
+from typing import Any
 
 import dagster as dg
 import redis
 
-from orchestration.defs.common import DAILY, ONE_RUN, OWNERS, day_range, parse_days
-from orchestration.defs.ingestion import raw_flights, raw_weather
-from orchestration.features.compute import write_features
-from orchestration.features.training import write_training
+from orchestration.defs.common import OWNERS, parse_days
 from orchestration.features.views import view_window
 from orchestration.settings import ROOT, Settings
 
 FEATURE_REPO = ROOT / "feature_repo"
 
 
-@dg.asset(
-    partitions_def=DAILY,
-    backfill_policy=ONE_RUN,
-    deps=[raw_flights, raw_weather],
-    group_name="features",
-    kinds={"polars", "parquet", "feast"},
-    owners=OWNERS,
-)
-def feature_views(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Feast's offline store: nine feature views, every row stamped with the instant its values are known."""
-    lake = Settings.load().lake
-    rows = write_features(lake / "raw", lake / "features", *day_range(context))
-    return dg.MaterializeResult(
-        metadata={"rows": sum(rows.values()), "rows by view": dg.MetadataValue.json(rows)},
-    )
+feature_views = dg.AssetKey("feature_views")
+training_rows = dg.AssetKey("training_rows")
 
 
-@dg.asset(
-    partitions_def=DAILY,
-    backfill_policy=ONE_RUN,
-    deps=[raw_flights, feature_views],
-    group_name="features",
-    kinds={"polars", "parquet"},
-    owners=OWNERS,
-)
-def training_rows(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """One row a flight: its label and the 26 features as they stood 60 minutes before its scheduled departure."""
-    lake = Settings.load().lake
-    rows = write_training(lake / "raw", lake / "features", lake / "training", *day_range(context))
-    return dg.MaterializeResult(metadata={"rows": rows, "folder": dg.MetadataValue.path(str(lake / "training"))})
+def feature_specs() -> list[dg.AssetSpec]:
+    """Features and training rows by day."""
+    common: dict[str, Any] = {"group_name": "features", "owners": OWNERS, "skippable": True}
+    return [
+        dg.AssetSpec(
+            feature_views,
+            deps=["raw_flights", "raw_weather"],
+            description="Feast's offline store: nine feature views, every row stamped with the instant its values are known.",
+            kinds={"polars", "parquet", "feast"},
+            **common,
+        ),
+        dg.AssetSpec(
+            training_rows,
+            deps=["raw_flights", feature_views],
+            description="One row a flight: its label and the 26 features as they stood 60 minutes before its scheduled departure.",
+            kinds={"polars", "parquet"},
+            **common,
+        ),
+    ]
 
 
 @dg.asset(group_name="features", kinds={"feast"}, owners=OWNERS)

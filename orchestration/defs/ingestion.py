@@ -1,50 +1,115 @@
-"""Raw flights and weather as daily partitions, behind a blocking Great Expectations check."""
+"""Raw flights and weather by day, and the Great Expectations checks on them. `lake` holds the step that writes them."""
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from orchestration.defs.common import DAILY, ONE_RUN, OWNERS, day_range
-from orchestration.ingestion.ingest import ingest_flights, ingest_weather
-from orchestration.ingestion.partitions import read_partitions
-from orchestration.settings import Settings
+from orchestration.defs.common import DAILY, OWNERS
+from orchestration.features.chain import Step
+from orchestration.ingestion.expectations.suite import Violation
+from orchestration.ingestion.ingest import Examined
+from orchestration.ingestion.partitions import partition_path
+from orchestration.ingestion.quarantine import quarantine_folder
+
+FLIGHTS_VALID = dg.AssetCheckKey(dg.AssetKey("raw_flights"), "flights_valid")
+WEATHER_VALID = dg.AssetCheckKey(dg.AssetKey("raw_weather"), "weather_valid")
+AIRPORTS_VALID = dg.AssetCheckKey(dg.AssetKey("raw_flights"), "airports_valid")
+BY_DAY = {"raw_flights": FLIGHTS_VALID, "raw_weather": WEATHER_VALID}
+Evaluations = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult | dg.Output]
 
 
-@dg.asset(
-    partitions_def=DAILY,
-    backfill_policy=ONE_RUN,
-    group_name="ingestion",
-    kinds={"polars", "parquet", "greatexpectations"},
-    owners=OWNERS,
-    check_specs=[dg.AssetCheckSpec("flights_valid", asset="raw_flights", blocking=True)],
-)
-def raw_flights(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Every flight that left New York, tidy and in UTC, by the day of its scheduled departure."""
-    from orchestration.ingestion.expectations import validate_flights
-
-    folder = Settings.load().lake / "raw" / "flights"
-    start, end = day_range(context)
-    rows = ingest_flights(folder, start, end)
-    validation = validate_flights(read_partitions(folder, start, end))
-    broken = [f"{v.column}: {v.rule} ({v.count} rows, such as {v.examples})" for v in validation.violations]
-    return dg.MaterializeResult(
-        metadata={"rows": rows, "days": (end - start).days, "folder": dg.MetadataValue.path(str(folder))},
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="flights_valid",
-                passed=validation.success,
-                metadata={"rows": rows, "expectations": validation.expectations, "broken": "\n".join(broken) or "none"},
-            )
-        ],
-    )
+def raw_specs() -> list[dg.AssetSpec]:
+    """The raw assets."""
+    common: dict[str, Any] = {
+        "group_name": "ingestion",
+        "kinds": {"polars", "parquet", "greatexpectations"},
+        "owners": OWNERS,
+        "skippable": True,
+    }
+    return [
+        dg.AssetSpec(
+            "raw_flights",
+            description="Every flight that left New York, tidy and in UTC, by the day of its scheduled departure.",
+            **common,
+        ),
+        dg.AssetSpec("raw_weather", description="Hourly weather at the three airports, by the day observed.", **common),
+    ]
 
 
-@dg.asset(
-    partitions_def=DAILY, backfill_policy=ONE_RUN, group_name="ingestion", kinds={"polars", "parquet"}, owners=OWNERS
-)
-def raw_weather(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Hourly weather at the three airports, by the day observed."""
-    folder = Settings.load().lake / "raw" / "weather"
-    start, end = day_range(context)
-    rows = ingest_weather(folder, start, end)
-    return dg.MaterializeResult(
-        metadata={"rows": rows, "days": (end - start).days, "folder": dg.MetadataValue.path(str(folder))}
-    )
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """One blocking check a source. Those of flights and weather are evaluated day by day."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # checks by partition
+        return [
+            dg.AssetCheckSpec(
+                FLIGHTS_VALID.name,
+                asset=FLIGHTS_VALID.asset_key,
+                blocking=True,
+                partitions_def=DAILY,
+                description="Columns, nulls, ranges, values, duplicates, order in time, and rows against recent days.",
+            ),
+            dg.AssetCheckSpec(
+                WEATHER_VALID.name,
+                asset=WEATHER_VALID.asset_key,
+                blocking=True,
+                partitions_def=DAILY,
+                description="Columns, nulls, ranges, values, hours that increase, and rows against recent days.",
+            ),
+            dg.AssetCheckSpec(
+                AIRPORTS_VALID.name,
+                asset=AIRPORTS_VALID.asset_key,
+                blocking=True,
+                description="The airports table, which gives every flight its destination's time zone.",
+            ),
+        ]
+
+
+def evaluations(lake: Path, step: Step, selected: Collection[dg.AssetCheckKey]) -> Evaluations:
+    """The selected checks of a raw asset, day by day; failed days come last, so that they are what the graph shows."""
+    examined = step.examined
+    if examined is None:
+        return
+    by_day = BY_DAY[step.asset]
+    if by_day in selected:
+        yield from _by_day(lake, examined, by_day)
+    if step.asset == "raw_flights" and AIRPORTS_VALID in selected:
+        yield dg.AssetCheckResult(
+            asset_key=AIRPORTS_VALID.asset_key,
+            check_name=AIRPORTS_VALID.name,
+            passed=not examined.airports,
+            metadata=_broken(examined.airports),
+        )
+
+
+def _by_day(lake: Path, examined: Examined, key: dg.AssetCheckKey) -> Evaluations:
+    verdict = examined.verdict
+    for day in sorted(verdict.rows, key=lambda day: (day in verdict.violations, day)):
+        violations = verdict.violations.get(day, ())
+        metadata = {"rows": verdict.rows[day], "expectations": verdict.expectations, **_broken(violations)}
+        if violations:
+            evidence = partition_path(quarantine_folder(lake, examined.source), day)
+            metadata |= {"day": day.isoformat(), "refused rows": dg.MetadataValue.path(str(evidence))}
+        yield dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=not violations,
+            blocking=True,
+            partition=day.isoformat(),
+            description="; ".join(map(str, violations)) or None,
+            metadata=metadata,
+        )
+    if verdict.success:
+        yield dg.Output(None, f"{key.asset_key.to_python_identifier()}_{key.name}")
+
+
+def _broken(violations: Collection[Violation]) -> Mapping[str, Any]:
+    if not violations:
+        return {"broken": "none"}
+    records = [
+        dg.TableRecord({"column": v.column, "rule": v.rule, "rows": v.count, "examples": "; ".join(v.examples)})
+        for v in violations
+    ]
+    return {"broken": "\n".join(map(str, violations)), "violations": dg.MetadataValue.table(records)}

@@ -8,17 +8,22 @@ import polars as pl
 from orchestration.features.boards import nyc_departures, origin_board
 from orchestration.features.decay import decayed_means
 from orchestration.features.events import arrivals, departures
+from orchestration.features.held import held_features_of
 from orchestration.features.observations import origin_weather, tail_movements
 from orchestration.features.views import BY_NAME, LEAD, VIEWS, WARM_UP, view_window
-from orchestration.ingestion.partitions import read_partitions, write_partitions
+from orchestration.ingestion.outcome import Outcome
+from orchestration.ingestion.partitions import days, read_partitions, remove_partitions, stretches, write_partitions
+
+# The feature partition that a row belongs to.
+_DAY = (pl.col("event_timestamp") + LEAD).dt.date()
 
 
 def compute_views(flights: pl.DataFrame, weather: pl.DataFrame, start: date, end: date) -> dict[str, pl.DataFrame]:
     """Every view's rows for the feature partitions of the days [start, end) (`view_window` says which instants).
 
     Args:
-        flights: tidy flights of the days [start - WARM_UP, end), as far back as there are any.
-        weather: tidy weather of the same days.
+        flights: tidy flights of these days and of the warm-up before them, as far back as there are any.
+        weather: tidy weather of the same.
         start: first day.
         end: day after the last.
 
@@ -44,22 +49,35 @@ def compute_views(flights: pl.DataFrame, weather: pl.DataFrame, start: date, end
     return {name: frame.filter(in_window).select(BY_NAME[name].columns) for name, frame in views.items()}
 
 
-def write_features(raw: Path, features: Path, start: date, end: date) -> dict[str, int]:
-    """Compute the views of the days [start, end) and write `features`/<view>/day=...parquet; returns rows by view.
+def write_features(lake: Path, start: date, end: date) -> Outcome:
+    """Compute the views of the days [start, end) and write `lake`/features/<view>/day=...parquet.
 
-    Reads `raw`/flights and `raw`/weather: the days of the range, and of the seven before those that are there.
-    A partition does not depend on the range that computed it.
-    Raises MissingPartitionError naming the raw days that are missing.
+    Reads the raw days of the range and of the warm-up before it, as far as they are there; a partition does not depend
+    on the range that computed it. A day that a refused or missing raw day holds back is left out, and what was stored
+    of it is removed, for it followed from data that are no longer believed.
     """
-    since = start - WARM_UP
-    flights = read_partitions(raw / "flights", since, end, optional_before=start)
-    weather = read_partitions(raw / "weather", since, end, optional_before=start)
+    held = held_features_of(lake, start, end)
+    for view in VIEWS:
+        remove_partitions(lake / "features" / view.name, held)
+    rows: dict[date, int] = {}
+    parts = dict.fromkeys(BY_NAME, 0)
+    for first, last in stretches(day for day in days(start, end) if day not in held):
+        for name, frame in _write(lake, first, last).items():
+            parts[name] += frame.height
+            for day, n in frame.group_by(_DAY).len().iter_rows():
+                rows[day] = rows.get(day, 0) + n
+    return Outcome(rows, held, parts)
+
+
+def _write(lake: Path, start: date, end: date) -> dict[str, pl.DataFrame]:
+    flights, weather = (
+        read_partitions(lake / "raw" / source, start - warm_up, end, optional_before=start)
+        for source, warm_up in WARM_UP.items()
+    )
     frames = compute_views(flights, weather, start, end)
-    day = (pl.col("event_timestamp") + LEAD).dt.date()
-    return {
-        view.name: write_partitions(frames[view.name], features / view.name, start, end, day=day, allow_empty=True)
-        for view in VIEWS
-    }
+    for name, frame in frames.items():
+        write_partitions(frame, lake / "features" / name, start, end, day=_DAY, allow_empty=True)
+    return frames
 
 
 def read_view(features: Path, view: str, start: date, end: date) -> pl.DataFrame:

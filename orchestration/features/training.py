@@ -19,9 +19,18 @@ from pathlib import Path
 import polars as pl
 
 from orchestration.features.compute import read_view
+from orchestration.features.held import held_training_of
 from orchestration.features.inputs import model_inputs
 from orchestration.features.views import LATE_MIN, LEAD, VIEWS, View
-from orchestration.ingestion.partitions import read_partitions, write_partitions
+from orchestration.ingestion.outcome import Outcome
+from orchestration.ingestion.partitions import (
+    days,
+    read_partitions,
+    remove_partitions,
+    stored_rows,
+    stretches,
+    write_partitions,
+)
 from serving_gateway.contracts.model import MinutesSince, RequestField
 
 ENTITIES = ("origin", "carrier", "dest", "tailnum")
@@ -54,14 +63,19 @@ def training_rows(flights: pl.DataFrame, views: Mapping[str, pl.DataFrame]) -> p
     return rows.with_columns(_derived()).sort("sched_dep", "request_id").select(COLUMNS)
 
 
-def write_training(raw: Path, features: Path, training: Path, start: date, end: date) -> int:
-    """Write the training rows of the days [start, end) to `training`; returns their number.
+def write_training(lake: Path, start: date, end: date) -> Outcome:
+    """Write the training rows of the days [start, end) to `lake`/training.
 
-    Raises MissingPartitionError naming the raw or feature days that are missing.
+    A day whose features are held back or missing is left out, and what was stored of it is removed.
     """
-    flights = read_partitions(raw / "flights", start, end)
-    rows = training_rows(flights, {view.name: read_view(features, view.name, start, end) for view in VIEWS})
-    return write_partitions(rows, training, start, end, day=pl.col("sched_dep").dt.date())
+    held = held_training_of(lake, start, end)
+    remove_partitions(lake / "training", held)
+    for first, last in stretches(day for day in days(start, end) if day not in held):
+        flights = read_partitions(lake / "raw" / "flights", first, last)
+        views = {view.name: read_view(lake / "features", view.name, first, last) for view in VIEWS}
+        day = pl.col("sched_dep").dt.date()
+        write_partitions(training_rows(flights, views), lake / "training", first, last, day=day)
+    return Outcome(stored_rows(lake / "training", start, end), held)
 
 
 def read_training(training: Path, start: date, end: date) -> pl.DataFrame:

@@ -15,8 +15,9 @@ FEATURE_SERVICE = "flight_delay"
 
 # A request is made this long before the scheduled departure.
 LEAD = timedelta(minutes=60)
-# Raw days before a range that are read too: decayed means go back four days (decay.py), an arrival two more.
-WARM_UP = timedelta(days=7)
+# How far back before a day its features read, by raw source: decayed means go back four days (decay.py), an arrival
+# two more; a weather row goes back five hours.
+WARM_UP = {"flights": timedelta(days=7), "weather": timedelta(days=1)}
 # A departure up to this late is on time; a delay counts as late above it.
 LATE_MIN = 15
 
@@ -81,6 +82,8 @@ VIEWS: tuple[View, ...] = (
 )
 
 BY_NAME = {view.name: view for view in VIEWS}
+# How many days back the view with the longest ttl may be read.
+LOOK_BACK_DAYS = -(-max(view.ttl_s for view in VIEWS) // (24 * _HOUR))
 
 
 def view_window(start: date, end: date) -> tuple[datetime, datetime]:

@@ -1,7 +1,7 @@
 """Daily partitions in Parquet: one file a UTC day, `day=YYYY-MM-DD.parquet`, replaced atomically."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +27,29 @@ def midnight(day: date) -> datetime:
 def partition_path(folder: Path, day: date) -> Path:
     """Where the partition of `day` lies."""
     return folder / f"day={day.isoformat()}.parquet"
+
+
+def stretches(days: Iterable[date]) -> list[tuple[date, date]]:
+    """The days as half-open ranges, each as long as can be."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(days):
+        if found and found[-1][1] == day:
+            found[-1] = (found[-1][0], day + _DAY)
+        else:
+            found.append((day, day + _DAY))
+    return found
+
+
+def stored_rows(folder: Path, start: date, end: date) -> dict[date, int]:
+    """Rows of the partitions of [start, end) that are there, read from their footers."""
+    paths = {day: partition_path(folder, day) for day in days(start, end)}
+    return {day: _rows(path) for day, path in paths.items() if path.exists()}
+
+
+def remove_partitions(folder: Path, days: Iterable[date]) -> None:
+    """Delete the partitions of these days, where there are any."""
+    for day in days:
+        partition_path(folder, day).unlink(missing_ok=True)
 
 
 def write_partitions(
@@ -69,6 +92,10 @@ def read_partitions(folder: Path, start: date, end: date, *, optional_before: da
     if not paths:
         raise MissingPartitionError(f"{folder}: the range [{start}, {end}) has no day to read")
     return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in paths], rechunk=True)
+
+
+def _rows(path: Path) -> int:
+    return int(pl.scan_parquet(path, hive_partitioning=False).select(pl.len()).collect().item())
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

@@ -14,6 +14,11 @@ A frame of flights has one row a scheduled flight with a known aircraft:
 | dow, dep_min | Int32 | local day of week (Monday 1) and local minute of the day of `sched_dep` |
 | block | Int32 | scheduled minutes gate to gate |
 | sched_load | Int32 | flights scheduled from the same origin within 30 minutes of `sched_dep`, itself included |
+
+Both tidy frames also carry what the checks look at and what is not stored (EVIDENCE): `day` (Date) is the partition
+that a row is filed under, `unreadable` names the values of the source that could not be read, `clock_off_min` (Int64)
+is how far `time_hour`, on New York's clock, is from the row's own date and hour. A broken row is filed like any other,
+by its date and hour: to refuse its day is up to the checks.
 """
 
 import polars as pl
@@ -24,6 +29,9 @@ from orchestration.ingestion.source import SourceError
 _PUERTO_RICO = dict.fromkeys(("BQN", "SJU", "STT", "PSE"), "America/Puerto_Rico")
 _LOCAL = "America/New_York"
 _DAY_MIN = 24 * 60
+# The one impossible reading of the published weather, 1048 mph: it is no report.
+_WRONG_WIND = (pl.col("origin") == "EWR") & (pl.col("time_hour") == pl.lit("2013-02-12T08:00:00Z"))
+_SCHEDULE = ("origin", "carrier", "flight", "sched_dep")
 _LOAD_WINDOW = "30m"
 
 FLIGHT_COLUMNS = (
@@ -35,23 +43,24 @@ WEATHER_COLUMNS = (
 )  # fmt: skip
 
 
-def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
-    """Flights in the columns of this module's table, sorted by `sched_dep` and `request_id`.
+EVIDENCE = ("day", "unreadable", "clock_off_min")
 
-    Rows without a tail number are dropped: it is missing only on cancelled flights, so it would give the label away.
-    They count in `sched_load` all the same, for they stood in the schedule.
-    Raises SourceError when the time zone of a destination is not known.
+
+def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
+    """Flights in FLIGHT_COLUMNS and EVIDENCE, sorted by `sched_dep` and `request_id`.
+
+    Cancelled flights without a tail number are dropped: it is missing on no others, so it would give the label away.
+    They count in `sched_load` all the same, for they stood in the schedule. `sched_arr` is null where the time zone of
+    the destination is not known. Raises SourceError when a row belongs to no day.
     """
-    sched_dep = _utc("time_hour") + pl.duration(minutes="minute")
-    flights = table.with_columns(
-        sched_dep=sched_dep, dep_delay=pl.col("dep_delay").cast(pl.Int32), arr_delay=pl.col("arr_delay").cast(pl.Int32)
+    flights = _filed(table).with_columns(
+        sched_dep=_utc("time_hour") + pl.duration(minutes="minute"),
     )
-    flights = _with_sched_arr(flights, airports)
-    flights = _with_sched_load(flights).filter(pl.col("tailnum").is_not_null())
+    flights = _with_sched_load(_with_sched_arr(flights, zones(airports)))
     local = pl.col("sched_dep").dt.convert_time_zone(_LOCAL)
     return (
-        flights.with_columns(
-            pl.col("flight", "distance").cast(pl.Int32),
+        flights.filter(pl.col("tailnum").is_not_null() | pl.col("dep_delay").is_not_null())
+        .with_columns(
             request_id=pl.format("{}-{}-{}", "carrier", "flight", pl.col("sched_dep").dt.strftime("%Y%m%dT%H%M")),
             dep=pl.col("sched_dep") + pl.duration(minutes="dep_delay"),
             arr=pl.col("sched_arr") + pl.duration(minutes="arr_delay"),
@@ -60,41 +69,64 @@ def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
             dep_min=_minute_of_day(local),
             block=(pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes().cast(pl.Int32),
         )
-        .select(FLIGHT_COLUMNS)
+        .select(*FLIGHT_COLUMNS, *EVIDENCE)
         .sort("sched_dep", "request_id")
     )
 
 
 def tidy_weather(table: pl.DataFrame) -> pl.DataFrame:
-    """Hourly observations in WEATHER_COLUMNS, sorted by `time_hour` and `origin`.
+    """Hourly observations in WEATHER_COLUMNS and EVIDENCE, sorted by `time_hour` and `origin`.
 
     `time_hour` Datetime("us", "UTC") is the hour observed, known an hour later; the rest is Float64 in US units.
+    Raises SourceError when a row belongs to no day.
     """
-    numbers = [name for name in WEATHER_COLUMNS if name not in ("origin", "time_hour")]
     return (
-        table.with_columns(pl.col(numbers).cast(pl.Float64), time_hour=_utc("time_hour"))
-        .select(WEATHER_COLUMNS)
+        _filed(table)
+        .with_columns(wind_speed=pl.when(~_WRONG_WIND).then("wind_speed"), time_hour=_utc("time_hour"))
+        .select(*WEATHER_COLUMNS, *EVIDENCE)
         .sort("time_hour", "origin")
     )
 
 
-def _with_sched_arr(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
+def zones(airports: pl.DataFrame) -> dict[str, str]:
+    """Time zone by airport, of those that have one."""
+    known = airports.filter(pl.col("tzone").is_not_null())
+    return dict(known.select("faa", "tzone").iter_rows()) | _PUERTO_RICO
+
+
+def _filed(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with `day` and `clock_off_min`. A row's own date and hour decide, `time_hour` where they are missing."""
+    date = pl.format("{}-{}-{}", "year", "month", "day").str.to_date("%Y-%m-%d", strict=False)
+    clock = date.cast(pl.Datetime("us")) + pl.duration(hours="hour")
+    instant = clock.dt.replace_time_zone(_LOCAL, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    shown = _utc("time_hour").dt.convert_time_zone(_LOCAL).dt.replace_time_zone(None)
+    filed = table.with_columns(
+        day=pl.coalesce(instant, _utc("time_hour")).dt.date(), clock_off_min=(shown - clock).dt.total_minutes()
+    )
+    lost = table.filter(filed["day"].is_null())
+    if lost.height:
+        raise SourceError(
+            f"{lost.height} rows have no readable date and hour, so they belong to no day: {lost.head(3).to_dicts()}"
+        )
+    return filed
+
+
+def _with_sched_arr(flights: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
     """Scheduled arrival: the first instant after departure at which the destination's clock shows `sched_arr_time`.
 
     sched_arr = sched_dep + ((hhmm of sched_arr - sched_dep in destination-local minutes) mod 1440).
     """
-    zones = dict(airports.select("faa", "tzone").iter_rows()) | _PUERTO_RICO
-    dests = sorted(flights["dest"].unique())
-    unknown = [dest for dest in dests if zones.get(dest) is None]
-    if unknown:
-        raise SourceError(f"no time zone is known for the destinations {', '.join(unknown)}: add them to the airports")
     by_zone: dict[str, list[str]] = {}
-    for dest in dests:
-        by_zone.setdefault(zones[dest], []).append(dest)
+    for dest in flights["dest"].drop_nulls().unique().sort():
+        if dest in zones:
+            by_zone.setdefault(zones[dest], []).append(dest)
     # A column has one time zone, so each zone is its own expression.
     local = pl.coalesce(
-        pl.when(pl.col("dest").is_in(members)).then(_minute_of_day(pl.col("sched_dep").dt.convert_time_zone(zone)))
-        for zone, members in by_zone.items()
+        pl.lit(None, pl.Int32),
+        *(
+            pl.when(pl.col("dest").is_in(members)).then(_minute_of_day(pl.col("sched_dep").dt.convert_time_zone(zone)))
+            for zone, members in by_zone.items()
+        ),
     )
     hhmm = pl.col("sched_arr_time")
     block = (hhmm // 100 * 60 + hhmm % 100 - local) % _DAY_MIN
@@ -102,14 +134,15 @@ def _with_sched_arr(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFra
 
 
 def _with_sched_load(flights: pl.DataFrame) -> pl.DataFrame:
+    """Each scheduled flight counts once, however often the source repeats it."""
     window = {"period": "60m", "offset": f"-{_LOAD_WINDOW}", "closed": "both", "group_by": "origin"}
-    schedule = flights.select("origin", "sched_dep").sort("sched_dep")
+    schedule = flights.select(_SCHEDULE).filter(pl.col("sched_dep").is_not_null()).unique().sort("sched_dep")
     load = schedule.rolling("sched_dep", **window).agg(sched_load=pl.len().cast(pl.Int32))  # type: ignore[arg-type]
     return flights.join(load.unique(["origin", "sched_dep"]), on=["origin", "sched_dep"], how="left")
 
 
 def _utc(column: str) -> pl.Expr:
-    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC")
+    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC", strict=False)
 
 
 def _minute_of_day(instant: pl.Expr) -> pl.Expr:

@@ -1,17 +1,11 @@
-"""The code location loads, and a blocking check blocks."""
+"""The code location loads."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pytest
 
 from orchestration.definitions import defs as load
-from orchestration.ingestion.ingest import ingest_flights
-from orchestration.ingestion.partitions import partition_path, read_partitions
-
-DAY = date(2013, 1, 15)
 
 
 @pytest.fixture(scope="module")
@@ -42,30 +36,6 @@ def test_every_asset_says_what_it_is_and_whose(repository: dg.RepositoryDefiniti
         assert node.description, key
         assert node.owners, key
         assert node.group_name != "default", key
-
-
-def test_a_corrupted_day_fails_its_check_and_stops_what_depends_on_it(
-    repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
-
-    def corrupted(folder: Path, start: date, end: date) -> int:
-        rows = ingest_flights(folder, start, end)
-        broken = read_partitions(folder, start, end).with_columns(origin=pl.lit("XXX"))
-        broken.write_parquet(partition_path(folder, start))
-        return rows
-
-    monkeypatch.setattr("orchestration.defs.ingestion.ingest_flights", corrupted)
-    instance = dg.DagsterInstance.ephemeral()
-    job = load().resolve_job_def("ingest_and_compute")
-    result = job.execute_in_process(instance=instance, partition_key=DAY.isoformat(), raise_on_error=False)
-    assert not result.success
-    (check,) = result.get_asset_check_evaluations()
-    assert not check.passed
-    assert "origin" in str(check.metadata["broken"].value)
-    materialized = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
-    assert "feature_views" not in materialized
-    assert not partition_path(tmp_path / "lake" / "training", DAY).exists()
 
 
 def test_day_ranges_are_checked() -> None:

@@ -19,10 +19,10 @@ from orchestration.features.online import OnlineRow, OnlineWriter, read_online
 from orchestration.features.store import apply, connection_string, empty_online, materialize, open_store
 from orchestration.features.training import training_rows
 from orchestration.features.views import BY_NAME, FEATURE_SERVICE, LEAD, PROJECT, VIEWS, View
-from orchestration.ingestion.ingest import ingest_flights, ingest_weather
 from orchestration.ingestion.partitions import read_partitions
 from serving_gateway.contracts.model import Input, ModelContract, RequestField
 from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+from tests.orchestration.features.lakes import raw_lake
 from tests.servers import BIN, ROOT
 
 pytestmark = pytest.mark.integration
@@ -36,10 +36,8 @@ Dump = dict[bytes, dict[bytes, bytes]]
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("feast")
-    raw = folder / "lake" / "raw"
-    ingest_flights(raw / "flights", START, END)
-    ingest_weather(raw / "weather", START, END)
-    write_features(raw, folder / "lake" / "features", START, END)
+    raw_lake(folder / "lake", START, END)
+    write_features(folder / "lake", START, END)
     return folder
 
 

@@ -5,8 +5,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from orchestration.ingestion.ingest import ingest_flights, ingest_weather
-from orchestration.ingestion.partitions import MissingPartitionError, read_partitions, write_partitions
+from orchestration.ingestion.partitions import (
+    MissingPartitionError,
+    read_partitions,
+    remove_partitions,
+    stored_rows,
+    stretches,
+    write_partitions,
+)
 
 DAY = pl.col("at").dt.date()
 
@@ -51,14 +57,21 @@ def test_missing_days_are_named_unless_they_are_warm_up(frame: pl.DataFrame, tmp
         read_partitions(tmp_path, date(2013, 1, 1), date(2013, 1, 4))
 
 
-def test_ingestion_does_not_depend_on_the_range(tmp_path: Path) -> None:
-    narrow, wide = tmp_path / "narrow", tmp_path / "wide"
-    ingest_flights(narrow, date(2013, 2, 8), date(2013, 2, 9))
-    ingest_flights(wide, date(2013, 2, 6), date(2013, 2, 11))
-    name = "day=2013-02-08.parquet"
-    assert (narrow / name).read_bytes() == (wide / name).read_bytes()
+def test_stretches_are_as_long_as_can_be() -> None:
+    days = [date(2013, 3, d) for d in (5, 1, 2, 8, 9, 3)]
+    assert stretches(days) == [
+        (date(2013, 3, 1), date(2013, 3, 4)),
+        (date(2013, 3, 5), date(2013, 3, 6)),
+        (date(2013, 3, 8), date(2013, 3, 10)),
+    ]
+    assert stretches([]) == []
 
 
-def test_a_day_past_the_source_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(MissingPartitionError, match="2013-12-31"):
-        ingest_weather(tmp_path, date(2013, 12, 30), date(2014, 1, 1))
+def test_rows_are_counted_from_the_footers_and_partitions_removed(frame: pl.DataFrame, tmp_path: Path) -> None:
+    start, end = date(2013, 1, 1), date(2013, 1, 4)
+    write_partitions(frame, tmp_path, start, end, day=DAY)
+    counted = stored_rows(tmp_path, start, date(2013, 1, 9))
+    assert list(counted) == [date(2013, 1, d) for d in (1, 2, 3)]
+    assert sum(counted.values()) == frame.filter(DAY.is_between(start, end, closed="left")).height
+    remove_partitions(tmp_path, [date(2013, 1, 2), date(2013, 1, 8)])
+    assert list(stored_rows(tmp_path, start, end)) == [date(2013, 1, 1), date(2013, 1, 3)]

@@ -1,10 +1,11 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from orchestration.ingestion.source import SourceError, read_airports_table, read_flights_table, read_weather_table
-from orchestration.ingestion.tidy import FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather
+from orchestration.ingestion.tidy import EVIDENCE, FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_every_flight_with_an_aircraft_is_there_once(table: pl.DataFrame, flight
     assert flights["request_id"].n_unique() == flights.height
     assert flights["cancelled"].sum() == 8_255 - 2_512
     assert flights["arr"].null_count() == 9_430 - 2_512
-    assert tuple(flights.columns) == FLIGHT_COLUMNS
+    assert tuple(flights.columns) == (*FLIGHT_COLUMNS, *EVIDENCE)
 
 
 def test_a_flight_westward_in_winter(flights: pl.DataFrame) -> None:
@@ -60,14 +61,62 @@ def test_sched_load_counts_the_whole_schedule(table: pl.DataFrame, flights: pl.D
     assert row["sched_load"] == near.height
 
 
-def test_an_unknown_destination_is_named(table: pl.DataFrame) -> None:
-    with pytest.raises(SourceError, match="XXX"):
-        tidy_flights(table.head(1).with_columns(dest=pl.lit("XXX")), read_airports_table())
+def test_the_partition_is_that_of_the_instant_and_the_clocks_agree(flights: pl.DataFrame) -> None:
+    weather = tidy_weather(read_weather_table())
+    for frame, instant in ((flights, "sched_dep"), (weather, "time_hour")):
+        assert (frame["day"] == frame[instant].dt.date()).all()
+        assert frame["clock_off_min"].unique().to_list() == [0]
+        assert frame["unreadable"].null_count() == frame.height
+
+
+def test_an_unknown_destination_has_no_arrival(table: pl.DataFrame) -> None:
+    row = tidy_flights(table.head(1).with_columns(dest=pl.lit("XXX")), read_airports_table()).row(0, named=True)
+    assert row["sched_arr"] is None
+    assert row["block"] is None
+
+
+def test_a_row_whose_hour_is_unreadable_is_filed_by_its_date(table: pl.DataFrame) -> None:
+    late = table.filter(month=6, day=5, hour=22).head(1)  # 22:00 in New York is the next day in UTC
+    row = tidy_flights(late.with_columns(time_hour=pl.lit("rubbish")), read_airports_table()).row(0, named=True)
+    assert row["day"] == date(2013, 6, 6)
+    assert row["sched_dep"] is None
+
+
+def test_an_hour_of_another_day_shows_and_does_not_move_the_row(table: pl.DataFrame) -> None:
+    moved = table.filter(month=6, day=5, hour=12).head(1).with_columns(time_hour=pl.lit("2013-06-07T16:00:00Z"))
+    row = tidy_flights(moved, read_airports_table()).row(0, named=True)
+    assert row["day"] == date(2013, 6, 5)
+    assert row["clock_off_min"] == 2880
+
+
+def test_a_row_of_no_day_is_shown(table: pl.DataFrame) -> None:
+    lost = table.head(1).with_columns(time_hour=pl.lit(None, pl.String), month=pl.lit(13, pl.Int32))
+    with pytest.raises(SourceError, match=r"1 rows have no readable date and hour.*'month': 13"):
+        tidy_flights(lost, read_airports_table())
+
+
+def test_a_repeated_row_changes_no_other_flights_load(table: pl.DataFrame, flights: pl.DataFrame) -> None:
+    day = table.filter(month=6, day=5)
+    repeated = tidy_flights(pl.concat([day, day.head(200)]), read_airports_table()).unique("request_id")
+    expected = tidy_flights(day, read_airports_table())
+    assert_frame_equal(repeated.sort("request_id"), expected.sort("request_id"))
+
+
+def test_a_flight_without_aircraft_is_dropped_only_when_cancelled(table: pl.DataFrame) -> None:
+    two = pl.concat([table.filter(pl.col("dep_delay").is_null()).head(1), table.head(1)])
+    kept = tidy_flights(two.with_columns(tailnum=pl.lit(None, pl.String)), read_airports_table())
+    assert kept["cancelled"].to_list() == [False]
+
+
+def test_the_one_impossible_wind_is_no_report() -> None:
+    weather = tidy_weather(read_weather_table())
+    assert weather["wind_speed"].max() < 50
+    assert weather["wind_speed"].null_count() == read_weather_table()["wind_speed"].null_count() + 1
 
 
 def test_weather_is_hourly_and_unique() -> None:
     weather = tidy_weather(read_weather_table())
-    assert tuple(weather.columns) == WEATHER_COLUMNS
+    assert tuple(weather.columns) == (*WEATHER_COLUMNS, *EVIDENCE)
     assert weather.height == 26_115
     assert not weather.select("origin", "time_hour").is_duplicated().any()
     assert weather["time_hour"].min() == datetime(2013, 1, 1, 6, tzinfo=UTC)

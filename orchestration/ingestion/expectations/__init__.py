@@ -1,0 +1,1 @@
+"""What must hold of every source: one suite a module, as data; `run` has Great Expectations check them."""

@@ -1,0 +1,48 @@
+"""What must hold of tidy flights. The bounds let every day of 2013 through, blizzards and holidays included."""
+
+from collections.abc import Collection
+
+from orchestration.ingestion.expectations.suite import Suite
+
+ORIGINS = ("EWR", "JFK", "LGA")
+# Feature partitions are cut an hour before midnight: no flight may leave an hour or more before its schedule.
+EARLIEST_DEPARTURE_MIN = -59
+_INSTANT = "Datetime(time_unit='us', time_zone='UTC')"
+_COLUMNS = (
+    dict.fromkeys(("request_id", "carrier", "tailnum", "origin", "dest", "unreadable"), "String")
+    | dict.fromkeys(("sched_dep", "dep", "sched_arr", "arr"), _INSTANT)
+    | dict.fromkeys(("dep_delay", "arr_delay", "flight", "distance", "dow", "dep_min", "block", "sched_load"), "Int32")
+    | {"cancelled": "Boolean", "clock_off_min": "Int64", "day": "Date"}
+)
+_NULLABLE = {"dep", "arr", "dep_delay", "arr_delay", "unreadable"}
+
+
+def flights_suite(destinations: Collection[str]) -> Suite:
+    """The suite of flights to `destinations`, the airports whose time zone is known."""
+    return Suite(
+        name="flights",
+        columns=_COLUMNS,
+        identity=("request_id",),
+        required=[column for column in _COLUMNS if column not in _NULLABLE],
+        empty=("unreadable",),
+        ranges={
+            "clock_off_min": (0, 0),
+            "dep_delay": (EARLIEST_DEPARTURE_MIN, 2880),
+            "arr_delay": (-180, 2880),
+            "flight": (1, 9999),
+            "distance": (1, 6000),
+            "block": (10, 1439),
+            "dow": (1, 7),
+            "dep_min": (0, 1439),
+            "sched_load": (1, 200),
+        },
+        allowed={"origin": ORIGINS, "dest": destinations},
+        patterns={"carrier": "^[A-Z0-9]{2}$", "tailnum": "^[A-Z0-9]{3,7}$"},
+        unique=(("carrier", "flight", "sched_dep"), ("request_id",)),
+        increasing=("sched_dep",),
+        after=(("arr", "dep"), ("sched_arr", "sched_dep")),
+        filled_where=(("dep", "cancelled", False),),
+        empty_where=(("dep", "cancelled", True), ("arr", "cancelled", True)),
+        null_shares={"dep": 0.8, "arr": 0.8},  # .58 on 9 February 2013
+        volume=(0.5, 1.5),  # .60 on 9 February, 1.32 on 3 September
+    )

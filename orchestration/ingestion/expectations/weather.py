@@ -1,0 +1,38 @@
+"""What must hold of hourly weather at the three airports. The bounds let every day of 2013 through."""
+
+from orchestration.ingestion.expectations.flights import ORIGINS
+from orchestration.ingestion.expectations.suite import Suite
+
+_COLUMNS = (
+    {"origin": "String", "time_hour": "Datetime(time_unit='us', time_zone='UTC')"}
+    | dict.fromkeys(
+        ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"), "Float64"
+    )
+    | {"unreadable": "String", "clock_off_min": "Int64", "day": "Date"}
+)
+
+WEATHER = Suite(
+    name="weather",
+    columns=_COLUMNS,
+    identity=("origin", "time_hour"),
+    required=("origin", "time_hour", "precip", "visib", "clock_off_min", "day"),
+    empty=("unreadable",),
+    ranges={
+        "clock_off_min": (0, 0),
+        "temp": (-40, 130),
+        "dewp": (-60, 100),
+        "humid": (0, 100),
+        "wind_dir": (0, 360),
+        "wind_speed": (0, 150),
+        "wind_gust": (0, 200),
+        "precip": (0, 5),
+        "pressure": (920, 1070),
+        "visib": (0, 20),
+    },
+    allowed={"origin": ORIGINS},
+    unique=(("origin", "time_hour"),),  # with the order of the rows: hours strictly increase at each airport
+    increasing=("time_hour",),
+    # .64 of the pressures on one day of 2013, .1 of the wind directions, a row or two of the others
+    null_shares={"temp": 0.25, "dewp": 0.25, "humid": 0.25, "wind_dir": 0.5, "wind_speed": 0.25, "pressure": 0.8},
+    volume=(0.6, 1.5),  # .79 on 26 October
+)

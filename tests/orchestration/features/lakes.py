@@ -1,0 +1,27 @@
+"""A lake of real raw partitions, written without the checks: they would import Great Expectations for seconds."""
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.ingestion.partitions import write_partitions
+from orchestration.ingestion.source import read_airports_table, read_flights_table, read_weather_table
+from orchestration.ingestion.tidy import FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather
+
+
+@cache
+def real_flights() -> pl.DataFrame:
+    return tidy_flights(read_flights_table(), read_airports_table()).select(FLIGHT_COLUMNS)
+
+
+@cache
+def real_weather() -> pl.DataFrame:
+    return tidy_weather(read_weather_table()).select(WEATHER_COLUMNS)
+
+
+def raw_lake(lake: Path, start: date, end: date) -> None:
+    """Write the raw partitions of the days [start, end)."""
+    for name, frame, instant in (("flights", real_flights(), "sched_dep"), ("weather", real_weather(), "time_hour")):
+        write_partitions(frame, lake / "raw" / name, start, end, day=pl.col(instant).dt.date())

@@ -1,0 +1,172 @@
+"""The suites, over real days and over one broken in every way that they forbid."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from orchestration.ingestion.expectations.airports import airports_suite
+from orchestration.ingestion.expectations.check import check_days, check_table
+from orchestration.ingestion.expectations.flights import flights_suite
+from orchestration.ingestion.ingest import Examined, examine_flights, examine_weather
+from orchestration.ingestion.partitions import days
+from orchestration.ingestion.source import read_airports_table
+from orchestration.ingestion.tidy import zones
+from tests.orchestration.ingestion.sources import Change, on, repeated, source_folder, without
+
+pytestmark = pytest.mark.integration
+Broken = Callable[[date], Change]
+
+DAY = date(2013, 6, 5)
+# A day each, so that one pass shows that every violation finds its own day: what is broken, and what must be counted.
+BROKEN_FLIGHTS: list[tuple[Broken, dict[str, int]]] = [
+    (partial(on, rows=3, origin="SFO"), {"origin": 3}),
+    (partial(on, rows=3, dest="XXX"), {"dest": 3, "block": 3, "sched_arr": 3}),
+    (partial(on, rows=3, carrier="?"), {"carrier": 3}),
+    (partial(on, rows=3, carrier=None), {"carrier": 3, "request_id": 3}),
+    (partial(on, rows=3, tailnum=""), {"tailnum": 3}),
+    (partial(on, rows=3, flight="0"), {"flight": 3}),
+    (partial(on, rows=3, distance="-1"), {"distance": 3}),
+    (partial(on, rows=3, dep_delay="-60"), {"dep_delay": 3}),
+    (partial(on, rows=3, dep_delay="abc"), {"unreadable": 3, "arr": 3}),
+    (partial(on, rows=3, dep_delay="2881"), {"dep_delay": 3, "arr, dep": 3}),
+    (partial(on, rows=3, arr_delay="-181"), {"arr_delay": 3}),
+    (partial(on, rows=3, sched_arr_time=None), {"sched_arr": 3, "block": 3}),
+    (partial(on, rows=3, minute=None), {"sched_dep": 3, "request_id": 3}),
+    (partial(on, rows=3, time_hour="rubbish"), {"clock_off_min": 3, "sched_dep": 3}),
+    (partial(on, rows=3, arr_delay="-170"), {"arr, dep": 1}),
+    (partial(repeated, rows=2), {"carrier, flight, sched_dep": 4, "request_id": 4}),
+    (partial(without, rows=600), {"volume": 0}),
+    (partial(without, rows=9999), {"rows": 0, "volume": 0}),
+]
+BROKEN_WEATHER: list[tuple[Broken, dict[str, int]]] = [
+    (partial(on, rows=3, origin="SFO"), {"origin": 3}),
+    (partial(on, rows=3, temp="900"), {"temp": 3}),
+    (partial(on, rows=3, humid="-1"), {"humid": 3}),
+    (partial(on, rows=3, wind_speed="1048"), {"wind_speed": 3}),
+    (partial(on, rows=3, pressure="1 013"), {"unreadable": 3}),
+    (partial(on, rows=3, visib=None), {"visib": 3}),
+    (partial(on, rows=99, pressure=None), {"nulls of pressure": 72}),
+    (partial(repeated, rows=2), {"origin, time_hour": 4}),
+    (partial(without, rows=40), {"volume": 32}),
+    (partial(without, rows=99), {"rows": 0}),
+]
+
+
+def test_every_day_of_2013_passes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    year = (date(2013, 1, 1), date(2013, 12, 31))
+    flights, weather = examine_flights(tmp_path, *year), examine_weather(tmp_path, *year)
+    assert {day: v for e in (flights, weather) for day, v in e.verdict.violations.items()} == {}
+    assert flights.airports == ()
+    assert len(flights.verdict.rows) == len(weather.verdict.rows) == 364
+    assert sum(flights.verdict.rows.values()) == flights.frame.height == 333_344
+    assert sum(weather.verdict.rows.values()) == 26_115
+    assert flights.verdict.expectations > 40
+    assert weather.verdict.expectations > 25
+    assert capfd.readouterr() == ("", ""), "the library is quiet"
+
+
+@pytest.mark.parametrize(
+    ("examine", "table", "broken"),
+    [(examine_flights, "flights", BROKEN_FLIGHTS), (examine_weather, "weather", BROKEN_WEATHER)],
+    ids=["flights", "weather"],
+)
+def test_each_broken_day_is_named_by_column_and_count_and_no_other(
+    tmp_path: Path, examine: Callable[..., Examined], table: str, broken: list[tuple[Broken, dict[str, int]]]
+) -> None:
+    start = date(2013, 6, 4)
+    last = start + timedelta(days=2 * len(broken))  # every other day is left as it is
+    days_of = dict(zip((start + timedelta(days=2 * i) for i in range(len(broken))), broken, strict=True))
+
+    def change(rows: pl.DataFrame) -> pl.DataFrame:
+        for day, (breaking, _) in days_of.items():
+            rows = breaking(day)(rows)
+        return rows
+
+    source = source_folder(tmp_path / "source", start - timedelta(days=5), last + timedelta(days=1), **{table: change})
+    verdict = examine(tmp_path, start - timedelta(days=4), last, source).verdict
+    assert set(verdict.violations) == set(days_of)
+    for day, (_, expected) in days_of.items():
+        counted = {v.column: v.count for v in verdict.violations[day]}
+        if "volume" in expected:
+            expected["volume"] = verdict.rows[day]
+        assert expected.items() <= counted.items(), (day, counted)
+
+
+def test_half_a_day_and_a_doubled_day_are_seen_by_their_volume(tmp_path: Path) -> None:
+    base = {date(2013, 6, 1) + timedelta(days=i): n for i, n in enumerate((950, 700, 960, 955, 961))}
+    examined = examine_flights(tmp_path, DAY + timedelta(days=1), DAY + timedelta(days=2))
+    suite = replace(flights_suite(zones(read_airports_table())), unique=(), increasing=())
+
+    def violations(frame: pl.DataFrame, stored: Mapping[date, int]) -> set[str]:
+        found = check_days(frame, suite, [DAY + timedelta(days=1)], stored).violations
+        return {v.column for of_day in found.values() for v in of_day}
+
+    assert violations(examined.frame, base) == set()
+    assert violations(examined.frame.head(470), base) == {"volume"}
+    assert violations(pl.concat([examined.frame, examined.frame]), base) == {"volume"}
+    few = dict(list(base.items())[:2])
+    assert violations(examined.frame.head(470), few) == set(), "two days are no comparison"
+    old = {day - timedelta(days=15): n for day, n in base.items()}
+    assert violations(examined.frame.head(470), old) == set(), "nor are old ones"
+
+
+def test_a_violation_says_its_rule_and_names_rows(tmp_path: Path) -> None:
+    source = source_folder(tmp_path / "source", DAY, DAY + timedelta(days=2), flights=on(DAY, 7, origin="SFO"))
+    (violation,) = examine_flights(tmp_path, DAY, DAY + timedelta(days=1), source).verdict.violations[DAY]
+    assert violation.rule == "values to be in set EWR, JFK, LGA"
+    assert violation.count == 7
+    assert len(violation.examples) == 5
+    assert violation.examples[0] == "request_id=US-1431-20130605T0900, origin=SFO"
+    assert str(violation).startswith("origin: values to be in set EWR, JFK, LGA (7 rows: request_id=")
+
+
+def test_the_order_and_the_columns_are_checked(tmp_path: Path) -> None:
+    examined = examine_flights(tmp_path, DAY, DAY + timedelta(days=1))
+    suite = flights_suite(zones(read_airports_table()))
+
+    def broken(frame: pl.DataFrame) -> dict[str, str]:
+        return {v.column: v.rule for v in check_days(frame, suite, [DAY], {}).violations.get(DAY, ())}
+
+    assert broken(examined.frame) == {}
+    assert broken(examined.frame.reverse()) == {"sched_dep": "values to be increasing"}
+    assert "(columns)" in broken(examined.frame.with_columns(pl.col("distance").cast(pl.Int64)))
+    assert "(columns)" in broken(examined.frame.with_columns(more=1))
+    assert {"(columns)", "distance"} <= set(broken(examined.frame.drop("distance")))
+
+
+def test_outcomes_must_agree(tmp_path: Path) -> None:
+    examined = examine_flights(tmp_path, date(2013, 3, 8), date(2013, 3, 9))
+    frame = examined.frame.with_columns(cancelled=~pl.col("cancelled"))
+    cancelled = examined.frame["cancelled"].sum()
+    assert cancelled > 0
+    verdict = check_days(frame, flights_suite(zones(read_airports_table())), [date(2013, 3, 8)], {})
+    counts = {(v.column, v.rule): v.count for v in verdict.violations[date(2013, 3, 8)]}
+    assert counts["dep", "values to not be null where cancelled is False"] == cancelled
+    assert counts["dep", "values to be null where cancelled is True"] == frame.height - cancelled
+
+
+@pytest.mark.parametrize(
+    ("values", "column"),
+    [({"tzone": "Mars/Base"}, "tzone"), ({"faa": "EWR"}, "faa"), ({"lat": 91.0}, "lat"), ({"lon": None}, "lon")],
+)
+def test_the_airports_table_is_checked(values: dict[str, object], column: str) -> None:
+    table = read_airports_table()
+    assert check_table(table, airports_suite()) == ()
+    bad = table.with_columns(
+        pl.when(pl.int_range(pl.len()) < 2).then(pl.lit(value)).otherwise(name).alias(name)
+        for name, value in values.items()
+    )
+    assert column in {v.column for v in check_table(bad, airports_suite())}
+
+
+def test_a_broken_airports_table_refuses_every_day(tmp_path: Path) -> None:
+    of_range = (DAY, DAY + timedelta(days=2))
+    source = source_folder(tmp_path / "source", *of_range, airports=lambda t: t.with_columns(tzone=pl.lit("Mars/Base")))
+    examined = examine_flights(tmp_path, *of_range, source)
+    assert set(examined.verdict.violations) == set(days(*of_range))
+    assert [v.column for v in examined.airports] == ["tzone"]
