@@ -1,5 +1,6 @@
 """config.pbtxt of a published model, and the files that make up its folder in Triton's repository."""
 
+import re
 import shutil
 from pathlib import Path
 from string import Template
@@ -23,10 +24,25 @@ model_warmup [ {
   inputs { key: "$input" value { data_type: TYPE_FP32 dims: [ $width ] zero_data: true } }
 } ]
 """)
+# What can stand between quotes, and be a folder inside the repository.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class ModelConfigError(ValueError):
+    """No configuration can be written for this model; the message names the field."""
 
 
 def render_config(name: str, *, width: int, input_tensor: str = "features", output_tensor: str = "score") -> str:
-    """Text of config.pbtxt for FP32 [n, `width`] in and FP32 [n, 1] out, n up to `MAX_BATCH_SIZE`."""
+    """Text of config.pbtxt for FP32 [n, `width`] in and FP32 [n, 1] out, n up to `MAX_BATCH_SIZE`.
+
+    Raises:
+        ModelConfigError: a name has other characters than letters, digits, `_`, `-` and `.`, or there is no input.
+    """
+    for what, text in (("model", name), ("input tensor", input_tensor), ("output tensor", output_tensor)):
+        if not _NAME.fullmatch(text):
+            raise ModelConfigError(f"the {what}'s name must be of letters, digits, `_`, `-` and `.`, got {text!r}")
+    if width < 1:
+        raise ModelConfigError(f"{name} has no input")
     return _CONFIG.substitute(
         name=name, width=width, input=input_tensor, output=output_tensor, max_batch_size=MAX_BATCH_SIZE
     )

@@ -1,5 +1,6 @@
 """What the gateway serves, as assets: the baseline arm, the canary arm, and the log of predictions."""
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,6 +14,13 @@ from orchestration.settings import Settings
 from orchestration.training.registry import Alias
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import RolloutStore
+
+
+def _naming(settings: Settings) -> AbstractContextManager[None]:
+    """While an arm comes to name a published model, no retirement takes it down."""
+    from orchestration.publishing.repository import Repository
+
+    return Repository.of(settings).locked()
 
 
 def _arm(settings: Settings, store: RolloutStore, alias: Alias) -> Arm:
@@ -51,9 +59,10 @@ def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    state = serve_baseline(
-        store, _arm(settings, store, "champion"), actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC)
-    )
+    with _naming(settings):
+        state = serve_baseline(
+            store, _arm(settings, store, "champion"), actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC)
+        )
     mark_shadows(store, settings.mlflow_url)
     return dg.MaterializeResult(metadata=_described(settings, state))
 
@@ -89,14 +98,15 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    state = serve_canary(
-        store,
-        _arm(settings, store, "challenger"),
-        weight=config.weight,
-        shadow_fraction=config.shadow_fraction,
-        actor=f"dagster:{context.run.run_id}",
-        now=datetime.now(UTC),
-    )
+    with _naming(settings):
+        state = serve_canary(
+            store,
+            _arm(settings, store, "challenger"),
+            weight=config.weight,
+            shadow_fraction=config.shadow_fraction,
+            actor=f"dagster:{context.run.run_id}",
+            now=datetime.now(UTC),
+        )
     mark_shadows(store, settings.mlflow_url)
     return dg.MaterializeResult(metadata=_described(settings, state))
 

@@ -3,6 +3,7 @@
 The rollout may name a model only after `publish` returned: it is loaded, warm, and has answered the golden request.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from orchestration.publishing.repository import DifferentArtifactError, Repository
 from orchestration.publishing.triton import Triton, TritonError
+from orchestration.training.artifact import ArtifactError, check_artifact
 from orchestration.training.contract import triton_name
-from orchestration.training.onnx_model import digest
 from serving_gateway.contracts import ModelContract
+from triton_models.model_config import ModelConfigError
 
 TOLERANCE = 1e-5
 WARM_UP_REQUESTS = 5
@@ -49,21 +51,27 @@ def publish(
 
     `grpc` is host:port of the server, `timeout_s` bounds each call to it. Publishing the same artifact again checks
     it again and changes nothing. A model that fails on its way in is unloaded and its folder removed; one that was
-    published before stays, whatever this check says: it may be serving.
+    published before stays, whatever this check says: it may be serving. What a publish that was killed left under this
+    name is cleared away first.
 
     Raises:
-        PublishError: the artifact is not the contract's, another one has this name, Triton refused it or cannot be
-            reached, or its answers are not the golden ones.
+        PublishError: the artifact is broken or not what the contract says, the contract holds a name that Triton's
+            configuration cannot, another artifact has this name, Triton refused it or cannot be reached, or its answers
+            are not the golden ones.
     """
-    if digest(onnx) != contract.artifact_digest:
-        raise PublishError(f"the artifact is not the one that {triton_name(contract)}'s contract names: fetch it again")
     name = triton_name(contract)
+    try:
+        check_artifact(onnx, contract)
+    except ArtifactError as error:
+        raise PublishError(f"{name} was not published: {error}") from error
     with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
         published = repository.published()
         try:
             triton.require_live()
+            if name not in published and repository.has(name):
+                _clear(triton, name, repository)
             repository.install(name, contract, onnx)
-        except (DifferentArtifactError, TritonError) as error:
+        except (DifferentArtifactError, ModelConfigError, TritonError) as error:
             raise PublishError(f"{name} was not published: {error}") from error
         try:
             triton.load(name)
@@ -83,14 +91,24 @@ def unpublish(name: str, *, repository: Repository, grpc: str, timeout_s: float 
         PublishError: Triton cannot be reached. The manifest is changed already, so a second try finishes the work.
     """
     with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
-        published = repository.published()
-        if name in published:
-            repository.set_published([other for other in published if other != name])
+        take_down([name], triton=triton, repository=repository)
+
+
+def take_down(names: Sequence[str], *, triton: Triton, repository: Repository) -> None:
+    """`unpublish` for whoever holds the repository's lock, and for several models. Raises PublishError as it does."""
+    published = repository.published()
+    if set(names) & set(published):
+        repository.set_published([other for other in published if other not in names])
+    for name in names:
         try:
-            triton.unload(name)
+            _clear(triton, name, repository)
         except TritonError as error:
             raise PublishError(f"{name} is off the manifest but was not unloaded: {error}") from error
-        repository.remove(name)
+
+
+def _clear(triton: Triton, name: str, repository: Repository) -> None:
+    triton.unload(name)
+    repository.remove(name)
 
 
 def _check(triton: Triton, name: str, contract: ModelContract, golden: Golden) -> None:

@@ -1,9 +1,14 @@
 """Publish what MLflow holds: from a registered-model alias to a model that Triton serves."""
 
-from orchestration.publishing.publish import Golden, publish
+from redis.exceptions import RedisError
+
+from orchestration.publishing.publish import Golden, PublishError, publish
 from orchestration.publishing.repository import Repository
+from orchestration.publishing.retirement import Retired, RetirementError, retire
 from orchestration.settings import Settings
+from orchestration.training.contract import MODEL
 from orchestration.training.registry import Alias, Registered, RegistryError, fetch, version_of
+from serving_gateway.control.store import RolloutStore
 
 GOLDEN_ROWS = 64
 
@@ -27,6 +32,39 @@ def publish_alias(settings: Settings, alias: Alias) -> str:
     found = registered(settings, alias)
     golden = _golden(settings, found)
     return publish(found.contract, found.onnx, golden, repository=Repository.of(settings), grpc=settings.triton_grpc)
+
+
+def retire_unneeded(settings: Settings) -> Retired:
+    """Take down the published models that no arm, no alias and no policy keeps. Raises as `retire` does."""
+    return retire(
+        Repository.of(settings),
+        RolloutStore.connect(settings.redis_url),
+        lambda: aliased(settings),
+        grpc=settings.triton_grpc,
+    )
+
+
+def retired_or_why_not(settings: Settings) -> str:
+    """What publishing says of the retirement behind it: a model that is up is published, whatever comes of that."""
+    try:
+        return ", ".join(retire_unneeded(settings).names) or "none"
+    except (RetirementError, PublishError, RedisError) as error:
+        return f"none: {error}"
+
+
+def aliased(settings: Settings) -> set[str]:
+    """Triton models of the versions that any alias of the registered model names."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(settings.mlflow_url)
+    try:
+        aliases = mlflow.MlflowClient().get_registered_model(MODEL).aliases
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return set()
+        raise RetirementError(f"MLflow does not say what its aliases name: {error.message}") from error
+    return {f"{MODEL}_v{version}" for version in aliases.values()}
 
 
 def _golden(settings: Settings, found: Registered) -> Golden:

@@ -45,6 +45,15 @@ class Repository:
         """Names in the manifest, sorted: what Triton loads when it starts."""
         return list(json.loads(self.manifest.read_text())) if self.manifest.exists() else []
 
+    def has(self, name: str) -> bool:
+        """Whether a folder of this name stands, published or left over."""
+        return (self.models / name).exists()
+
+    def names(self) -> list[str]:
+        """Every model that is published or has a folder, sorted."""
+        folders = [path.name for path in self.models.iterdir()] if self.models.exists() else []
+        return sorted({*self.published(), *folders})
+
     def set_published(self, names: Sequence[str]) -> None:
         """Replace the manifest in one step, so that a starting server never reads half of it."""
         draft = self.manifest.with_suffix(".tmp")
@@ -59,7 +68,14 @@ class Repository:
 
         Raises:
             DifferentArtifactError: the folder holds another artifact.
+            ModelConfigError: a name in the contract cannot stand in a configuration, or be a folder.
         """
+        config = render_config(
+            name,
+            width=len(contract.inputs),
+            input_tensor=contract.input_tensor,
+            output_tensor=contract.output_tensor,
+        )
         target = self.models / name
         if target.exists():
             standing = digest((target / "1" / "model.onnx").read_bytes())
@@ -70,18 +86,12 @@ class Repository:
                 )
             return
         draft = self._cleared(name)
-        config = render_config(
-            name,
-            width=len(contract.inputs),
-            input_tensor=contract.input_tensor,
-            output_tensor=contract.output_tensor,
-        )
         write_model(draft, config=config, onnx=onnx)
         draft.rename(target)
 
     def remove(self, name: str) -> None:
         """Take the model's folder away in one step, if there is one, then delete it."""
-        if (self.models / name).exists():
+        if self.has(name):
             (self.models / name).rename(self._cleared(name))
             shutil.rmtree(self.staging / name)
 

@@ -1,6 +1,6 @@
 """Publishing against a real Triton."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -109,9 +109,15 @@ def test_another_artifact_under_a_published_name_is_refused_and_the_first_still_
     np.testing.assert_allclose(infer(triton.http, NAME, golden.vectors)[:, 0], golden.scores, atol=1e-5)
 
 
+@pytest.fixture
+def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with an artifact shows in Triton only."""
+    monkeypatch.setattr("orchestration.publishing.publish.check_artifact", lambda _onnx, _contract: None)
+
+
 @pytest.mark.integration
-def test_broken_onnx_is_refused_and_leaves_nothing(
-    triton: TritonServer, repository: Repository, published: SyntheticModel
+def test_what_triton_cannot_load_is_refused_and_leaves_nothing(
+    triton: TritonServer, repository: Repository, published: SyntheticModel, unseen: None
 ) -> None:
     onnx = b"not a model"
 
@@ -216,10 +222,12 @@ def test_a_restart_with_one_unloadable_model_serves_the_others_and_does_not_call
 
 @pytest.mark.integration
 def test_a_refused_version_gets_in_with_the_right_artifact(
-    triton: TritonServer, repository: Repository, published: SyntheticModel
+    triton: TritonServer, repository: Repository, published: SyntheticModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(PublishError):
-        publish(broken(published, b"x", "2"), b"x", golden_of(published), repository=repository, grpc=triton.grpc)
+    with monkeypatch.context() as unseen:
+        unseen.setattr("orchestration.publishing.publish.check_artifact", lambda _onnx, _contract: None)
+        with pytest.raises(PublishError, match="Triton could not load"):
+            publish(broken(published, b"x", "2"), b"x", golden_of(published), repository=repository, grpc=triton.grpc)
     contract = msgspec.structs.replace(published.contract, version="2")
 
     name = publish(contract, published.onnx, golden_of(published), repository=repository, grpc=triton.grpc)
@@ -238,11 +246,44 @@ def test_without_a_server_nothing_is_left_and_the_error_says_where_it_looked(tmp
     assert list(repository.models.iterdir()) == repository.published() == []
 
 
-def test_artifact_that_is_not_the_contracts_is_refused(tmp_path: Path) -> None:
-    model, repository = synthetic_model(), Repository.of(Settings(home=tmp_path))
+Change = Callable[[SyntheticModel], tuple[ModelContract, bytes]]
 
-    with pytest.raises(PublishError, match="not the one that flight_delay_v1's contract names"):
-        publish(model.contract, b"other", golden_of(model), repository=repository, grpc="127.0.0.1:1")
+
+def swapped(model: SyntheticModel) -> tuple[ModelContract, bytes]:
+    first, second, *rest = model.contract.inputs
+    return msgspec.structs.replace(model.contract, inputs=(second, first, *rest)), model.onnx
+
+
+# What is wrong -> the reason that is given.
+REFUSED: dict[str, Change] = {
+    "not the artifact that the contract of version 1 names": lambda m: (m.contract, m.onnx[:-1]),
+    "not a valid ONNX model": lambda m: (broken(m, m.onnx[:100], "1"), m.onnx[:100]),
+    r"its input must be features tensor\(float\) \[n, 25\]": lambda m: (
+        msgspec.structs.replace(m.contract, inputs=m.contract.inputs[1:]),
+        m.onnx,
+    ),
+    "its output must be risk": lambda m: (msgspec.structs.replace(m.contract, output_tensor="risk"), m.onnx),
+    r"in another order: inputs\[0\] is s_carrier, not s_origin": swapped,
+    r"the model's name must be of letters.*got '\.\./evil_v1'": lambda m: (
+        msgspec.structs.replace(m.contract, model="../evil"),
+        m.onnx,
+    ),
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("reason", REFUSED)
+def test_a_broken_artifact_or_another_signature_is_refused_with_the_reason_and_nothing_changes(
+    triton: TritonServer, repository: Repository, reason: str
+) -> None:
+    model = synthetic_model()
+    contract, onnx = REFUSED[reason](model)
+
+    with pytest.raises(PublishError, match=f"_v1 was not published: .*{reason}"):
+        publish(contract, onnx, golden_of(model), repository=repository, grpc=triton.grpc)
+
+    assert repository.names() == loaded(triton.http) == []
+    assert server_ready(triton.http)
 
 
 def test_golden_without_rows_is_no_check() -> None:
