@@ -46,15 +46,18 @@ def completed_day(now: datetime, known: Collection[date]) -> date:
 
 
 def missing_days(now: datetime, known: Collection[date], stored: Collection[date]) -> tuple[date, date]:
-    """First and last of the completed days after the newest stored one, MAX_CATCH_UP at most.
+    """First and last of the completed days after the newest of them that is stored, MAX_CATCH_UP at most.
 
-    Holes before the newest stored day stay: somebody left them out. Raises NotDueError.
+    Holes before that one stay: somebody left them out. Raises NotDueError.
     """
-    if not stored:
-        raise NotDueError("raw_flights has no day yet: run ingest_and_compute on a first range of days")
-    first, last = max(stored) + DAY, min(now.date() - DAY, max(known))
+    before = {day for day in stored if day < now.date()}
+    if not before:
+        raise NotDueError(
+            f"raw_flights has no day before {now.date()}: run ingest_and_compute on a first range of days"
+        )
+    first, last = max(before) + DAY, completed_day(now, known)
     if last < first:
-        raise NotDueError(f"every completed day is there: the newest is {max(stored)}, event time {now:%Y-%m-%d %H:%M}")
+        raise NotDueError(f"every completed day is there: the newest is {max(before)}, event time {now:%Y-%m-%d %H:%M}")
     return first, min(last, first + MAX_CATCH_UP - DAY)
 
 

@@ -44,7 +44,7 @@ def test_a_day_that_the_source_lacks_is_named_with_what_sets_the_clock(today: da
 
 
 def test_the_days_since_the_newest_stored_one_are_missing() -> None:
-    stored = days(date(2013, 2, 1), date(2013, 2, 10)) - {date(2013, 2, 5)}
+    stored = days(date(2013, 2, 1), date(2013, 2, 10)) - {date(2013, 2, 5)} | {date(2013, 5, 3)}
     assert missing_days(at(date(2013, 2, 14)), KNOWN, stored) == (date(2013, 2, 11), date(2013, 2, 13))
     assert missing_days(at(date(2013, 2, 12)), KNOWN, stored) == (date(2013, 2, 11), date(2013, 2, 11))
     with pytest.raises(NotDueError, match="the newest is 2013-02-10"):
@@ -53,8 +53,8 @@ def test_the_days_since_the_newest_stored_one_are_missing() -> None:
         missing_days(at(date(2013, 2, 11)), KNOWN, set())
 
 
-def test_a_long_absence_is_caught_up_in_parts_and_ends_where_the_source_ends() -> None:
-    now, stored, parts = at(date(2026, 1, 1)), {date(2013, 10, 1)}, []
+def test_a_long_absence_is_caught_up_in_parts() -> None:
+    now, stored, parts = at(LAST + DAY), {date(2013, 10, 1)}, []
     while max(stored) < LAST:
         first, last = missing_days(now, KNOWN, stored)
         assert last - first < MAX_CATCH_UP
@@ -62,8 +62,14 @@ def test_a_long_absence_is_caught_up_in_parts_and_ends_where_the_source_ends() -
         parts.append((first, last))
     assert len(parts) == 3
     assert stored == days(date(2013, 10, 1), LAST)
-    with pytest.raises(NotDueError):
+    with pytest.raises(NotDueError, match="every completed day is there"):
         missing_days(now, KNOWN, stored)
+
+
+def test_a_clock_that_has_left_the_source_asks_for_nothing() -> None:
+    """Without a replay the wall clock counts: the rest of 2013 is not ingested unasked."""
+    with pytest.raises(NotDueError, match="the source has no 2025-12-31"):
+        missing_days(at(date(2026, 1, 1)), KNOWN, {date(2013, 10, 1)})
 
 
 def test_a_challenger_learns_from_all_but_the_last_four_weeks() -> None:
