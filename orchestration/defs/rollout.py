@@ -158,7 +158,12 @@ def rollback() -> None:
     roll_back_canary()
 
 
-@dg.sensor(job=rollback, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=rollback,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A trial that a verdict has convicted loses its traffic.",
+)
 def rollback_on_failed_verdict(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """While a convicted trial is under way, keep one rollback run going; a verdict of `error` needs a person.
 

@@ -18,7 +18,7 @@ rollout_state = dg.AssetSpec(
     group_name="rollout",
     kinds={"redis"},
     owners=OWNERS,
-    tags={"drift/external": ""},
+    tags={"loop": "rollout"},
     description="Which arms answer, with which share. Changed by Dagster, by people and by gateways, observed here.",
 )
 
