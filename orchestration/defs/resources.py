@@ -11,10 +11,16 @@ from orchestration.settings import ROOT, Settings
 
 @dg.resource(
     config_schema={
-        "experiment_name": dg.Field(dg.StringSource, default_value="flight_delay"),
-        "mlflow_tracking_uri": dg.Field(dg.Noneable(dg.StringSource), default_value=None),
-        "env": dg.Field(dict, default_value={}),
-        "extra_tags": dg.Field(dict, default_value={}),
+        "experiment_name": dg.Field(dg.StringSource, default_value="flight_delay", description="MLflow's experiment."),
+        "mlflow_tracking_uri": dg.Field(
+            dg.Noneable(dg.StringSource),
+            default_value=None,
+            description="The tracking server; none: the platform's own.",
+        ),
+        "env": dg.Field(
+            dict, default_value={}, description="Variables to set before MLflow starts, such as credentials."
+        ),
+        "extra_tags": dg.Field(dict, default_value={}, description="Further tags of the MLflow run."),
     }
 )
 def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
