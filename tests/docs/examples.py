@@ -1,6 +1,7 @@
 """The commands that the README shows, and the test that runs each."""
 
 import re
+from pathlib import Path
 
 from orchestration.settings import Settings
 from tests.docs.markdown import README, blocks
@@ -12,6 +13,9 @@ MAKE = {
     "serve": ("-m serving_gateway", "tests/serving_gateway/scoring/test_gateway_answers.py::test_by_entities_and_given_in_one_request_with_the_record"),
     "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
     "test-regression": ("-m regression tests/regression", "tests/e2e/test_regression_gate.py::test_the_target_passes_a_good_champion_and_leaves_both_reports"),
+    "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook.py::test_a_command_shows_what_the_runbook_says"),
+    "compose-up": ("docker compose up", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
+    "compose-down": ("docker compose down", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "help": ("awk", "tests/docs/test_commands.py::test_make_help_lists_every_target_that_is_named"),
     "test": ("pytest", ".ci/run"),
     "check": ("lint-imports", ".ci/run"),
@@ -27,12 +31,12 @@ def examples() -> list[str]:
     return [block for block in blocks(README, "bash") if not set(block.splitlines()) <= made]
 
 
-def addresses() -> list[str]:
-    """Every address of a running platform that the README says to look at."""
-    return sorted(set(re.findall(r"<(http://[^>]+)>", README.read_text())))
+def addresses(page: Path = README) -> list[str]:
+    """Every address of a running platform that a page says to look at."""
+    return sorted(set(re.findall(r"<(http://[^>]+)>", page.read_text())))
 
 
 def on_ports_of(settings: Settings, text: str) -> str:
     """`text` with the addresses of the defaults replaced by those of a running platform."""
     ports = {str(port): str(getattr(settings, name)) for name, port in Settings.port_defaults().items()}
-    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda found: ports[found[0]], text)
+    return re.sub(r"(://(?:127\.0\.0\.1|localhost):)(\d+)", lambda found: found[1] + ports[found[2]], text)

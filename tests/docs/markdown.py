@@ -9,7 +9,7 @@ from tests.servers import ROOT
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -22,7 +22,8 @@ class Block:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return [text for found, text in _FENCE.findall(page.read_text()) if found == language]
+    """Texts of the fences of a language, whatever else stands behind its name."""
+    return [text for found, text in _FENCE.findall(page.read_text()) if found.split()[:1] == [language]]
 
 
 def prose(page: Path) -> str:

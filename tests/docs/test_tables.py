@@ -14,8 +14,8 @@ from tests.servers import ROOT
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 BATCH_SOURCE = (ROOT / "orchestration" / "settings.py").read_text()
-# Read by Dagster itself.
-FURTHER = {"DAGSTER_HOME"}
+# Read by Dagster itself, and by `make serve`.
+FURTHER = {"DAGSTER_HOME", "CANARY_SPLIT"}
 
 
 def variables() -> set[str]:

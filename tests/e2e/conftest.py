@@ -21,6 +21,7 @@ from orchestration.replay.client import Replay
 from orchestration.replay.timeline import Minute, timeline
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
+from tests.e2e.automation import SCHEDULES, WORKING_SENSORS, Automation
 from tests.servers import free_port
 
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
@@ -70,11 +71,11 @@ class Platform:
         ticks = found["sensorOrError"]["sensorState"]["ticks"]
         return float(ticks[0]["timestamp"]) if ticks else 0.0
 
-    def start_canary(self) -> str:
-        """Train a network on a storm alone and make it the canary; returns its Triton model."""
+    def start_canary(self, *, weight: float = 0.1) -> str:
+        """Train a network on a storm alone and make it the canary (weight 0: a shadow); returns its Triton model."""
         ops = {
             "challenger_model": training_config(STORM, ANOTHER_STORM, "network"),
-            "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
+            "canary_arm": {"weight": weight, "shadow_fraction": 1.0},
         }
         self.succeed("try_challenger", ops=ops)
         state = self.store.read()
@@ -96,6 +97,7 @@ def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     """Ports, home and switches of the session's stack, set in our own environment too."""
     wanted = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
     wanted |= {"PLATFORM_HOME": str(tmp_path_factory.mktemp("stack")), "REFLEX": "off", "EVENT_CLOCK": "replay"}
+    wanted |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_LANDING"), "* * * * *")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in wanted.items():
             patch.setenv(name, value)
@@ -108,6 +110,9 @@ def started(stack_environment: dict[str, str]) -> Iterator[Settings]:
     settings = Settings.load()
     with Stack(settings) as stack:
         stack.wait_until_healthy(lambda _name, _seconds: None)
+        automation = Automation(DagsterRuns(settings.dagster_url))
+        for name in (*SCHEDULES, *WORKING_SENSORS):
+            automation.stop(name)  # each test starts what it wants to see
         yield settings
 
 

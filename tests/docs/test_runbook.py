@@ -1,0 +1,121 @@
+"""The runbook is whole, its blocks are tagged, and what no platform is needed for is checked here.
+
+tests/e2e/test_runbook.py runs the rest.
+"""
+
+import re
+import shlex
+from typing import get_args
+
+import pytest
+
+from orchestration.doctor.finding import Section
+from orchestration.settings import Settings
+from tests.docs.examples import MAKE
+from tests.docs.markdown import prose, table
+from tests.docs.runbook import KINDS, OLDER, RUNBOOK, TAGS, commands, lines
+from tests.docs.test_compose import SERVICES
+from tests.servers import ROOT
+
+TEXT = RUNBOOK.read_text()
+SECTIONS = [
+    "1. Intake", "2. Immediate checks", "3. Diagnosis", "4. Rollback", "5. Shadow review", "6. Regression checks",
+    "7. After the incident", "8. Contacts", "Older commands and paths",
+]  # fmt: skip
+COMPOSE_COMMANDS = {"logs", "restart", "ps"}
+
+
+def test_the_sections_stand_in_order() -> None:
+    assert re.findall(r"^## (.+)$", TEXT, re.MULTILINE) == SECTIONS
+
+
+def test_every_block_is_tagged_and_says_what_it_shows() -> None:
+    assert len(commands()) == TEXT.count("\n```") / 2
+    assert [command.text for command in commands() if command.tag not in TAGS] == []
+    assert [command.text for command in commands("run") if not command.shows] == []
+    assert len(commands("run")) > 25
+
+
+def test_alternatives_and_conditions_are_told_apart() -> None:
+    """What the parser makes of three real sentences."""
+    shown = {command.text.splitlines()[0]: command.shows for command in commands("run")}
+    assert shown[".venv/bin/python -m orchestration.notices --since 24h"] == (("severity",), ("No notices.",))
+    assert shown["make doctor"] == (("all 8 answer",),)
+    assert shown["curl -s http://127.0.0.1:8000/rollout"] == (('"phase":', '"canary_weight_bp":'),)
+
+
+def test_every_section_that_the_doctor_names_is_there() -> None:
+    headings = set(re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE))
+    assert set(get_args(Section)) <= headings
+
+
+def test_the_contacts_are_the_teams() -> None:
+    rows = [tuple(cells) for cells in table(RUNBOOK, "8. Contacts").values()]
+    assert rows == [("engineering@demo.io", "sre@demo.io"), ("ds-lead@demo.io", "analyst@demo.io")]
+    assert set(re.findall(r"\S+@demo\.io", TEXT)) == {address for row in rows for address in row}
+
+
+def test_the_intake_names_its_ways_in_and_its_severities() -> None:
+    assert "`#mlops-alerts`" in TEXT
+    assert '"Drift Platform"' in TEXT
+    assert set(table(RUNBOOK, "1. Intake")) == {"SEV1", "SEV2", "SEV3"}
+
+
+@pytest.mark.parametrize("line", lines("compose-only"))
+def test_a_command_of_compose_fits_its_file(line: str) -> None:
+    docker, compose, command, *arguments = shlex.split(line)
+    assert (docker, compose) == ("docker", "compose")
+    assert command in COMPOSE_COMMANDS
+    named = [a for a in arguments if not a.startswith("-") and not a.isdigit()]
+    assert named
+    assert set(named) <= set(SERVICES)
+
+
+def test_ports_that_are_named_are_the_platforms() -> None:
+    ports = {int(port) for port in re.findall(r"://(?:127\.0\.0\.1|localhost):(\d+)", TEXT)}
+    assert ports <= set(Settings.port_defaults().values())
+
+
+@pytest.mark.parametrize("line", lines("make-target"))
+def test_a_make_target_exists_and_a_test_runs_its_recipe(line: str) -> None:
+    target = line.rsplit(maxsplit=1)[-1]
+    assert re.sub(r"\w+=\S+ ", "", line) == f"make {target}"
+    _, test = MAKE[target]
+    path, _, name = test.partition("::")
+    assert name in (ROOT / path).read_text() if name else "make test" in (ROOT / path).read_text()
+
+
+def test_every_older_command_is_tried_by_its_kind() -> None:
+    wanted = {
+        "make compose-up", "make serve", "make test-unit", "make test-integration", "make train", "make test-regression",
+        "curl http://localhost:8000/health", "docker compose logs serving", "services/monitoring/drift/reports/",
+        "poetry run python services/serving/app/rollback.py --confirm", "services/model_training/validate_metrics.py",
+        "ray status", "serving_app_request_latency_seconds_bucket", 'model_variant="baseline"',
+    }  # fmt: skip
+    assert wanted <= set(OLDER)
+    assert {older.kind for older in OLDER.values()} == set(KINDS)
+    assert all(older.here for older in OLDER.values())
+
+
+def test_metrics_that_are_named_are_the_gateways() -> None:
+    from serving_gateway.metrics import Metrics
+
+    metrics = Metrics()
+    metrics.views("weather", "present")
+    metrics.exceptions("canary", "timeout")
+    exposed = metrics.exposition().decode()
+    named = set(re.findall(r"serving_app_\w+", TEXT)) - {"serving_app_spool"}
+    # a pattern of alternatives names three of them
+    named = {name for name in named if not name.endswith("_")}
+    assert {name for name in named if name not in exposed} == set()
+    for older in OLDER.values():
+        if older.kind == "metric":
+            assert older.here[0] in exposed
+
+
+def test_files_that_are_named_exist() -> None:
+    named = [
+        *re.findall(r"`((?:orchestration|docs|data|tests)/[\w./-]+)`", prose(RUNBOOK)),
+        "docs/incidents/TEMPLATE.md",
+    ]
+    assert [path for path in named if not (ROOT / path).exists()] == []
