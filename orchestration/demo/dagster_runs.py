@@ -28,9 +28,9 @@ query Runs($job: String!) {
   }
 }"""
 _EVENTS = """
-query Events($id: ID!) {
-  logsForRun(runId: $id) {
-    ... on EventConnection { events {
+query Events($id: ID!, $after: String) {
+  logsForRun(runId: $id, afterCursor: $after) {
+    ... on EventConnection { cursor hasMore events {
       __typename
       ... on MessageEvent { message timestamp }
       ... on MaterializationEvent { assetKey { path } metadataEntries { ...Metadata } }
@@ -120,7 +120,11 @@ class DagsterRuns:
 
     def run(self, run_id: str, status: str) -> Run:
         """The run with its events as they stand."""
-        events = self.ask(_EVENTS, {"id": run_id})["logsForRun"]["events"]
+        events: list[Event] = []
+        page: dict[str, Any] = {"cursor": None, "hasMore": True}
+        while page["hasMore"]:  # a page holds a thousand; a range of days has more
+            page = self.ask(_EVENTS, {"id": run_id, "after": page["cursor"]})["logsForRun"]
+            events += page["events"]
         return Run(run_id, status, f"{self._url}/runs/{run_id}", events)
 
     def launched_by_sensor(self, job: str, sensor: str, *, after: float) -> str | None:
