@@ -1,8 +1,9 @@
 """Made-up training rows in the shape of the real ones, with a known relation between inputs and label."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from orchestration.features.inputs import model_inputs
+from orchestration.ingestion.partitions import write_partitions
 from orchestration.training.contract import build_contract
 from orchestration.training.lightgbm_onnx import to_onnx
 from orchestration.training.lightgbm_recipe import train
@@ -57,6 +59,17 @@ def synthetic_rows(n: int = 4000, *, days: int = 10, seed: int = 7) -> pl.DataFr
         label=pl.Series((rng.random(n) < 1 / (1 + np.exp(-risk))).astype(np.int8)),
         event_timestamp=pl.Series([START + days * timedelta(days=1) * i / n for i in range(n)]).dt.cast_time_unit("us"),
     )
+
+
+def write_partitioned(folder: Path, first: date, end: date) -> None:
+    """Synthetic rows as training partitions: a day by `sched_dep`, an hour after the prediction's time."""
+    rows = synthetic_rows(6000, days=(end - first).days).with_columns(
+        carrier=pl.col("s_carrier"),
+        origin=pl.col("s_origin"),
+        sched_dep=pl.col("event_timestamp"),
+        event_timestamp=pl.col("event_timestamp") - timedelta(hours=1),
+    )
+    write_partitions(rows, folder, first, end, day=pl.col("sched_dep").dt.date())
 
 
 def synthetic_samples(n: int = 4000, *, seed: int = 7) -> Samples:

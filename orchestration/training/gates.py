@@ -1,5 +1,6 @@
 """Which metrics a model must reach before an alias may point at it: thresholds from one file, judged in one function."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,16 @@ class Bound(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.min is None and self.max is None:
             raise ValueError("needs `min`, `max` or both")
+        if any(bound is not None and math.isnan(bound) for bound in (self.min, self.max)):
+            raise ValueError("`min` and `max` must be numbers")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"`min` {self.min} is above `max` {self.max}")
 
     def holds(self, value: float) -> bool:
         """Whether `value` lies within; NaN lies nowhere."""
-        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max) and value == value  # noqa: PLR0124
+        # without an infinity for the missing end, NaN would lie within no end at all
+        low, high = -math.inf if self.min is None else self.min, math.inf if self.max is None else self.max
+        return low <= value <= high
 
     def __str__(self) -> str:
         if self.min is not None and self.max is not None:

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from orchestration.ingestion.partitions import write_partitions
 from orchestration.publishing.publish import unpublish
 from orchestration.publishing.registered import publish_alias, registered
 from orchestration.publishing.repository import Repository
@@ -20,21 +19,10 @@ from orchestration.training.pipeline import Registration, Windows, train_and_reg
 from orchestration.training.recipes import RecipeName
 from orchestration.training.registry import RegistryError
 from tests.servers import MlflowServer, TritonServer
-from tests.synthetic import CARRIERS, ORIGINS, synthetic_rows
+from tests.synthetic import CARRIERS, ORIGINS, write_partitioned
 
 FIRST, SPLIT, END = date(2013, 1, 1), date(2013, 1, 9), date(2013, 1, 11)
 WINDOWS = Windows(train=(FIRST, SPLIT), holdout=(SPLIT, END))
-
-
-def write_rows(folder: Path) -> None:
-    """Synthetic rows as training partitions: a day by `sched_dep`, an hour after the prediction's time."""
-    rows = synthetic_rows(6000).with_columns(
-        carrier=pl.col("s_carrier"),
-        origin=pl.col("s_origin"),
-        sched_dep=pl.col("event_timestamp"),
-        event_timestamp=pl.col("event_timestamp") - timedelta(hours=1),
-    )
-    write_partitions(rows, folder, FIRST, END, day=pl.col("sched_dep").dt.date())
 
 
 @pytest.fixture
@@ -46,7 +34,7 @@ def settings(
     mlflow.set_tracking_uri(mlflow_tracking.url)
     mlflow.set_experiment("pipeline")
     settings = Settings(home=triton_home)
-    write_rows(settings.lake / "training")
+    write_partitioned(settings.lake / "training", FIRST, END)
     yield settings
     mlflow.set_tracking_uri(None)
 
