@@ -1,32 +1,23 @@
-"""The code location loads."""
+"""What a Dagster user expects of every definition: assets that say what they are and whose, jobs that can be configured."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from orchestration.definitions import defs as load
 
+JOBS = [
+    "compute_day", "ingest_and_compute", "judge_canary", "land_predictions", "materialize_online", "report_drift",
+    "rollback", "train_challenger", "train_champion", "try_challenger",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def repository() -> dg.RepositoryDefinition:
     return load().get_repository_def()
-
-
-def test_every_asset_job_and_sensor_is_there(repository: dg.RepositoryDefinition) -> None:
-    keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    assert keys == {
-        "raw_flights", "raw_weather", "feature_views", "training_rows", "feature_registry", "online_store",
-        "champion_model", "champion_on_triton", "challenger_model", "challenger_on_triton",
-        "baseline_arm", "canary_arm", "prediction_log", "canary_verdict", "drift_report",
-    }  # fmt: skip
-    jobs = {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"}
-    assert jobs == {
-        "ingest_and_compute", "train_champion", "try_challenger", "materialize_online", "judge_canary", "report_drift",
-        "rollback",
-    }  # fmt: skip
-    (sensor,) = repository.sensor_defs
-    assert (sensor.name, sensor.default_status) == ("rollback_on_failed_verdict", dg.DefaultSensorStatus.RUNNING)
 
 
 def test_every_asset_says_what_it_is_and_whose(repository: dg.RepositoryDefinition) -> None:
@@ -36,6 +27,69 @@ def test_every_asset_says_what_it_is_and_whose(repository: dg.RepositoryDefiniti
         assert node.description, key
         assert node.owners, key
         assert node.group_name != "default", key
+        assert node.kinds, key
+        own = {name for name in node.tags if not name.startswith("dagster/")}
+        assert own, f"{key.to_user_string()} has no tag"
+
+
+def test_every_check_describes_itself(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    bare = [key.to_user_string() for key in graph.asset_check_keys if not graph.get(key).description]
+    assert bare == []
+
+
+def test_every_job_describes_itself(repository: dg.RepositoryDefinition) -> None:
+    bare = [job.name for job in repository.get_all_jobs() if job.name[0] != "_" and not job.description]
+    assert bare == []
+
+
+def undocumented(path: str, config_type: Any) -> Iterator[str]:
+    """Paths of the fields below `config_type` without a description."""
+    for name, field in (getattr(config_type, "fields", None) or {}).items():
+        here = f"{path}.{name}"
+        if not field.description:
+            yield here
+        yield from undocumented(here, field.config_type)
+    if hasattr(config_type, "inner_type"):  # of a list, or of what may be left out
+        yield from undocumented(path, config_type.inner_type)
+
+
+def test_every_field_of_every_configuration_is_documented(repository: dg.RepositoryDefinition) -> None:
+    bare = []
+    for job in repository.get_all_jobs():
+        for node in job.nodes:
+            field = node.definition.config_field
+            bare += list(undocumented(node.name, field.config_type)) if field else []
+        for name, resource in job.resource_defs.items():
+            if name != "io_manager" and resource.config_schema:
+                bare += list(undocumented(name, resource.config_schema.config_type))
+    assert sorted(set(bare)) == []
+
+
+def test_an_undocumented_field_is_found() -> None:
+    class Inner(dg.Config):
+        days: int
+
+    class Outer(dg.Config):
+        inner: Inner
+        many: list[Inner]
+
+    @dg.op
+    def work(config: Outer) -> None:
+        return
+
+    found = set(undocumented("work", work.config_field.config_type))
+    assert found == {"work.inner", "work.inner.days", "work.many", "work.many.days"}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_is_runnable_as_the_launchpad_fills_it_in(repository: dg.RepositoryDefinition, name: str) -> None:
+    """No configuration at all is a valid one: every field has a default."""
+    dg.validate_run_config(repository.get_job(name), {})
+
+
+def test_the_jobs_that_people_know_are_there(repository: dg.RepositoryDefinition) -> None:
+    assert set(JOBS) <= {job.name for job in repository.get_all_jobs()}
 
 
 def test_day_ranges_are_checked() -> None:
