@@ -1,0 +1,86 @@
+"""Arms that answer as a test says, and what is served with them: no server, no network."""
+
+import asyncio
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving_gateway.arms import LoadedArm
+from serving_gateway.contracts.prediction import ArmName
+from serving_gateway.control.store import RolloutStore
+from serving_gateway.metrics import Metrics
+from serving_gateway.rollout.served import Served
+from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.triton.client import TritonClient
+from serving_gateway.triton.errors import ScoreError
+from serving_gateway.vectors import packed
+from tests.serving_gateway.support import CONTRACT, TWO, arm_of, state_of
+
+
+class ScriptedArm(LoadedArm):
+    """Answers `says` for every row; or fails with it; or, where it is None, hangs until the deadline."""
+
+    def __init__(self, name: ArmName, says: float | ScoreError | None) -> None:
+        contract = CONTRACT if name == "baseline" else TWO
+        super().__init__(name, arm_of(contract), contract, TritonClient("127.0.0.1:1"))
+        self.says = says
+        self.batches: list[int] = []
+
+    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
+        self.batches.append(len(rows))
+        if self.says is None:
+            await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
+            raise ScoreError("timeout", "too late")
+        if isinstance(self.says, ScoreError):
+            raise self.says
+        return [self.says] * len(rows)
+
+
+def failing() -> ScoreError:
+    return ScoreError("error", "refused")
+
+
+def served_by(
+    baseline: ScriptedArm,
+    *,
+    canary: ScriptedArm | None = None,
+    shadow: ScriptedArm | None = None,
+    fraction: float = 1.0,
+) -> Served:
+    """A snapshot over these arms; what makes vectors is not used once rows are prepared."""
+    unused: object = None
+    state = state_of(
+        CONTRACT,
+        TWO if canary else None,
+        shadow=TWO if shadow else None,
+        weight_bp=5000 if canary else 0,
+        shadow_fraction=fraction if shadow else 0.0,
+    )
+    return Served(
+        state=state, baseline=baseline, canary=canary, shadow=shadow, parser=unused, vectors=unused, features=unused,  # type: ignore[arg-type]
+        refused={},
+    )  # fmt: skip
+
+
+def row(number: int, *, to_canary: bool = False) -> ScoringRow:
+    vector = array("f", [float(number)] * len(CONTRACT.inputs))
+    return ScoringRow(f"prediction-{number}", {}, 0, to_canary, vector, packed(vector))
+
+
+def value(metrics: Metrics, name: str) -> float:
+    """Sum of a metric's samples."""
+    lines = metrics.exposition().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+class Charges(Tripwire):
+    """A tripwire that only keeps what the canary was charged with."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "trip", RolloutStore.connect("redis://127.0.0.1:1/0"), "g", enabled=False)
+        self.failed: list[bool] = []
+
+    def observe(self, triton_model: str, *, failed: bool) -> None:
+        assert triton_model == arm_of(TWO).triton_model
+        self.failed.append(failed)
