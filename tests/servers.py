@@ -85,7 +85,7 @@ def triton_server(home: Path, *, until: str = "ready") -> Iterator[TritonServer]
     command = [sys.executable, "-m", "triton_models.launch", "--home", home]
     command += ["--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics]
     health = f"http://127.0.0.1:{http}/v2/health/{until}"
-    with running("triton", command, home, lambda: _answers_200(health), timeout_s=60) as process:
+    with running("triton", command, home, lambda: answers_200(health), timeout_s=60) as process:
         yield TritonServer(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", f"127.0.0.1:{metrics}", process)
 
 
@@ -102,7 +102,7 @@ def mlflow_server(home: Path) -> Iterator[MlflowServer]:
         "--artifacts-destination",
         folder / "artifacts",
     ]
-    with running("mlflow", command, home, lambda: _answers_200(f"{url}/health"), timeout_s=90) as process:
+    with running("mlflow", command, home, lambda: answers_200(f"{url}/health"), timeout_s=90) as process:
         yield MlflowServer(url, process)
 
 
@@ -179,7 +179,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(timeout=15)
 
 
-def _answers_200(url: str) -> bool:
+def answers_200(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return answer.status == 200

@@ -1,6 +1,8 @@
 """The whole stack on free ports, with a champion that serves: started once for the session."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,7 +24,7 @@ from orchestration.replay.timeline import Minute, timeline
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 from tests.e2e.automation import SCHEDULES, WORKING_SENSORS, Automation
-from tests.servers import free_port
+from tests.servers import ROOT, free_port
 
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
 TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
@@ -128,6 +130,28 @@ def platform(started: Settings) -> Platform:
     assert found.store.wait_until_served(state, timeout_s=10)
     found.rewind(CALM_DAY)
     return found
+
+
+@dataclass
+class ToldDemo:
+    """A demo that ended: what it said, and the environment that names its home."""
+
+    done: subprocess.CompletedProcess[str]
+    environment: dict[str, str]
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def told_demo(tmp_path_factory: pytest.TempPathFactory) -> ToldDemo:
+    """`make demo` without a terminal, on a home and ports of its own."""
+    home = tmp_path_factory.mktemp("demo")
+    environment = {**os.environ, "PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
+    command = [sys.executable, "-m", "orchestration.demo"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return ToldDemo(done, environment, home)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,8 @@
 
 import json
 import math
-import os
 import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,7 +14,7 @@ from orchestration.features.training import FEATURES, read_training
 from orchestration.ingestion.predictions import read_predictions
 from orchestration.publishing.registered import registered
 from orchestration.training.onnx_model import score
-from tests.e2e.conftest import CALM_DAY, DAY, Platform
+from tests.e2e.conftest import CALM_DAY, DAY, Platform, ToldDemo
 from tests.servers import BIN, ROOT, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -126,22 +123,14 @@ def test_an_asset_materializes_from_the_shell(platform: Platform, stack_environm
     assert rows.height > 500
 
 
-def test_the_demo_tells_the_story(tmp_path: Path) -> None:
+def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
     """`make demo` without a terminal: exit 0, every step done, the figures in the summary, nothing left running."""
-    from orchestration.settings import Settings
-    from tests.servers import free_port
-
-    environment = {**os.environ, "PLATFORM_HOME": str(tmp_path)}
-    environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
-    command = [sys.executable, "-m", "orchestration.demo"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done, home = told_demo.done, told_demo.home
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    summary = json.loads((home / "demo" / "summary.json").read_text())
     assert [s["name"] for s in summary["steps"] if not s["ok"]] == []
     assert 0.78 < summary["april_auc"] < 0.82
     assert 0 < summary["time_to_zero_seconds"] <= 20
     assert summary["user_visible_errors"] == 0
     assert summary["seconds"] <= 300
-    assert processes_of(tmp_path) == []
+    assert processes_of(home) == []
