@@ -1,0 +1,63 @@
+"""What the demo leaves in Dagster: everything green but the check that it fails on purpose."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.demo.dagster_runs import DagsterRuns
+from tests.e2e.conftest import ToldDemo
+from tests.servers import answers_200, free_port, running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+DELIBERATE = "canary_is_no_worse"
+_ASSETS = """{ assetNodes {
+    assetKey { path } isMaterializable partitionStats { numMaterialized numFailed }
+    assetMaterializations(limit: 1) { metadataEntries { label } }
+    assetObservations(limit: 1) { metadataEntries { label } }
+    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } }"""
+
+
+@pytest.fixture(scope="module")
+def assets(told_demo: ToldDemo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The assets of the demo's graph by name, from a webserver on what it left behind."""
+    assert told_demo.done.returncode == 0, told_demo.done.stdout[-3000:]
+    folder: Path = tmp_path_factory.mktemp("webserver")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", port]
+    command += ["-m", "orchestration.definitions"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in told_demo.environment.items():
+            patch.setenv(name, value)
+        with running("webserver", command, folder, lambda: answers_200(f"{url}/server_info"), timeout_s=90):
+            nodes = DagsterRuns(url).ask(_ASSETS, {})["assetNodes"]
+    return {node["assetKey"]["path"][-1]: node for node in nodes}
+
+
+def test_every_asset_is_materialized_and_says_something(assets: dict[str, dict[str, Any]]) -> None:
+    assert len(assets) > 15
+    bare = [
+        name
+        for name, node in assets.items()
+        if not any(
+            seen["metadataEntries"]
+            for seen in node["assetMaterializations" if node["isMaterializable"] else "assetObservations"]
+        )
+    ]
+    assert bare == []
+
+
+def test_every_ingested_day_is_whole(assets: dict[str, dict[str, Any]]) -> None:
+    stats = {name: node["partitionStats"] for name, node in assets.items() if node["partitionStats"]}
+    assert {"raw_flights", "raw_weather", "feature_views", "training_rows"} <= set(stats)
+    assert {name: found for name, found in stats.items() if found["numFailed"] or found["numMaterialized"] < 100} == {}
+
+
+def test_every_check_passed_but_the_deliberate_one(assets: dict[str, dict[str, Any]]) -> None:
+    latest = {
+        check["name"]: (check["executionForLatestMaterialization"] or {"status": "never run"})["status"]
+        for node in assets.values()
+        for check in node["assetChecksOrError"].get("checks", [])
+    }
+    assert {name: status for name, status in latest.items() if status != "SUCCEEDED"} == {DELIBERATE: "FAILED"}

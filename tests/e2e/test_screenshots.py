@@ -1,0 +1,29 @@
+"""A picture of the asset graph, and what is on it."""
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Platform
+from tests.e2e.screenshots import PAGES, photograph, text_of
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium: as root, apt-get install chromium"),
+]
+
+
+def test_the_asset_graph_is_photographed_with_all_its_assets(platform: Platform, tmp_path: Path) -> None:
+    page = PAGES["asset-graph"]
+    picture = tmp_path / "new" / "graph.png"
+    photograph(platform.settings.dagster_url + page.path, page.size, picture)
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == page.size
+    assert 30_000 < len(data) < 300_000
+    shown = text_of(platform.settings.dagster_url + page.path, page.size)
+    for asset in ("raw_flights", "training_rows", "champion_model", "baseline_arm", "canary_verdict", "drift_report"):
+        assert asset in shown, "the groups are expanded"
