@@ -86,8 +86,19 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 	@$(BIN)/python -m orchestration.embedded --run $(BIN)/python -m pytest -q -m regression tests/regression
 
 .PHONY: test-e2e
-test-e2e: setup ## the whole stack, the demo included
+test-e2e: setup chromium ## the whole stack, the demo included
 	@$(BIN)/python -m pytest -q -m e2e
+
+.PHONY: screenshots
+screenshots: setup chromium ## pictures of the running platform's Dagster, into docs/images
+	@$(BIN)/python -m tests.e2e.screenshots
+
+# Chromium draws the screenshots; without it their tests are skipped by name.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then echo "Installing chromium"; apt-get update -qq && apt-get install -qq -y chromium >/dev/null; \
+	  else echo "No chromium: tests of the screenshots are skipped. As root: apt-get install chromium"; fi; }
 
 # What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
 define missing_packages
