@@ -96,9 +96,9 @@ screenshots: setup chromium ## pictures of the running platform's Dagster, into 
 # Chromium draws the screenshots; without it their tests are skipped by name.
 .PHONY: chromium
 chromium:
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ]; then echo "Installing chromium"; apt-get update -qq && apt-get install -qq -y chromium >/dev/null; \
-	  else echo "No chromium: tests of the screenshots are skipped. As root: apt-get install chromium"; fi; }
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && echo "Installing chromium" && \
+	  apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
+	  echo "No chromium: what draws pictures is skipped. As root: apt-get install chromium"
 
 # What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
 define missing_packages
