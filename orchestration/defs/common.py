@@ -1,8 +1,11 @@
 """What several subjects share: the daily partitions, owners, the range of a run's partitions."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
+
+from orchestration.ingestion.columns import Column
 
 # The source's weather ends on 2013-12-30; the end is exclusive.
 DAILY = dg.DailyPartitionsDefinition(start_date="2013-01-01", end_date="2013-12-31")
@@ -15,6 +18,13 @@ def day_range(context: dg.AssetExecutionContext) -> tuple[date, date]:
     """[first day, day after the last) of the run's partitions."""
     window = context.partition_time_window
     return window.start.date(), window.end.date()
+
+
+def table_schema(columns: Mapping[str, Column]) -> dg.TableSchema:
+    """Columns as the UI shows them."""
+    return dg.TableSchema(
+        [dg.TableColumn(name, type=str(column.dtype), description=column.meaning) for name, column in columns.items()]
+    )
 
 
 def parse_days(start: str, end: str) -> tuple[date, date]:

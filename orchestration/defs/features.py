@@ -4,8 +4,10 @@ from typing import Any
 
 import dagster as dg
 import redis
+from pydantic import Field
 
-from orchestration.defs.common import OWNERS, parse_days
+from orchestration.defs.common import OWNERS, parse_days, table_schema
+from orchestration.features.columns import training_columns, view_table
 from orchestration.features.views import view_window
 from orchestration.settings import ROOT, Settings
 
@@ -18,12 +20,18 @@ training_rows = dg.AssetKey("training_rows")
 
 def feature_specs() -> list[dg.AssetSpec]:
     """Features and training rows by day."""
-    common: dict[str, Any] = {"group_name": "features", "owners": OWNERS, "skippable": True}
+    common: dict[str, Any] = {
+        "group_name": "features",
+        "tags": {"layer": "features"},
+        "owners": OWNERS,
+        "skippable": True,
+    }
     return [
         dg.AssetSpec(
             feature_views,
             deps=["raw_flights", "raw_weather"],
             description="Feast's offline store: nine feature views, every row stamped with the instant its values are known.",
+            metadata={"views": dg.MetadataValue.md(view_table())},
             kinds={"polars", "parquet", "feast"},
             **common,
         ),
@@ -31,13 +39,14 @@ def feature_specs() -> list[dg.AssetSpec]:
             training_rows,
             deps=["raw_flights", feature_views],
             description="One row a flight: its label and the 26 features as they stood 60 minutes before its scheduled departure.",
+            metadata={"dagster/column_schema": table_schema(training_columns())},
             kinds={"polars", "parquet"},
             **common,
         ),
     ]
 
 
-@dg.asset(group_name="features", kinds={"feast"}, owners=OWNERS)
+@dg.asset(group_name="features", kinds={"feast"}, tags={"layer": "features"}, owners=OWNERS)
 def feature_registry() -> dg.MaterializeResult:
     """Feast's registry by `feast apply`, and the Redis layout that the model contracts carry."""
     from orchestration.features.layout import view_layouts, write_layouts
@@ -52,16 +61,24 @@ def feature_registry() -> dg.MaterializeResult:
 
 
 class OnlineConfig(dg.Config):
-    """`as_of`: the store is brought to the first request for flights of this day (ISO date).
+    """The day that Redis is brought to."""
 
-    `empty_first`: delete what is there; a replay that turns the clock back needs it, because Feast keeps newer rows.
-    """
+    as_of: str = Field(
+        default="2013-05-01", description="Day (YYYY-MM-DD) whose first request the store is made ready for."
+    )
+    empty_first: bool = Field(
+        default=False,
+        description="Delete what is there. A replay that turns the clock back needs it, for Feast keeps newer rows.",
+    )
 
-    as_of: str = "2013-05-01"
-    empty_first: bool = False
 
-
-@dg.asset(deps=[feature_views, feature_registry], group_name="features", kinds={"feast", "redis"}, owners=OWNERS)
+@dg.asset(
+    deps=[feature_views, feature_registry],
+    group_name="features",
+    kinds={"feast", "redis"},
+    tags={"layer": "features"},
+    owners=OWNERS,
+)
 def online_store(config: OnlineConfig) -> dg.MaterializeResult:
     """The latest row of every entity in Redis, by `feast materialize`."""
     from orchestration.features.store import empty_online, materialize, open_store

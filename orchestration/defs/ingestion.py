@@ -2,13 +2,15 @@
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from orchestration.defs.common import DAILY, OWNERS
+from orchestration.defs.common import DAILY, OWNERS, table_schema
 from orchestration.features.chain import Step
+from orchestration.ingestion.columns import FLIGHTS, WEATHER
 from orchestration.ingestion.expectations.suite import Violation
 from orchestration.ingestion.ingest import Examined
 from orchestration.ingestion.partitions import partition_path
@@ -26,6 +28,7 @@ def raw_specs() -> list[dg.AssetSpec]:
     common: dict[str, Any] = {
         "group_name": "ingestion",
         "kinds": {"polars", "parquet", "greatexpectations"},
+        "tags": {"layer": "raw"},
         "owners": OWNERS,
         "skippable": True,
     }
@@ -33,10 +36,24 @@ def raw_specs() -> list[dg.AssetSpec]:
         dg.AssetSpec(
             "raw_flights",
             description="Every flight that left New York, tidy and in UTC, by the day of its scheduled departure.",
+            metadata={"dagster/column_schema": table_schema(FLIGHTS)},
             **common,
         ),
-        dg.AssetSpec("raw_weather", description="Hourly weather at the three airports, by the day observed.", **common),
+        dg.AssetSpec(
+            "raw_weather",
+            description="Hourly weather at the three airports, by the day observed.",
+            metadata={"dagster/column_schema": table_schema(WEATHER)},
+            **common,
+        ),
     ]
+
+
+def flights_plot(folder: Path, days: list[date]) -> dg.MarkdownMetadataValue:
+    """Flights a day, late and cancelled ones among them."""
+    from orchestration.ingestion.plot import flights_by_day
+    from orchestration.plots import figure_markdown
+
+    return dg.MetadataValue.md(figure_markdown(flights_by_day(folder, days)))
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:

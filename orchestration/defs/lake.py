@@ -5,13 +5,16 @@ its range. Here it stops what depends on it; the other days are materialized, an
 """
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from orchestration.defs.common import DAILY, ONE_RUN, day_range
 from orchestration.defs.features import feature_specs
-from orchestration.defs.ingestion import check_specs, evaluations, raw_specs
+from orchestration.defs.ingestion import check_specs, evaluations, flights_plot, raw_specs
 from orchestration.features.chain import Step, refusals, walk
+from orchestration.ingestion.outcome import Outcome
 from orchestration.settings import Settings
 
 SHOWN_REFUSALS = 30
@@ -39,7 +42,7 @@ def flights_to_training_rows(context: dg.AssetExecutionContext) -> Iterator[Even
     )
     done: list[Step] = []
     for step in steps:
-        yield from _materializations(context, step)
+        yield from _materializations(context, settings.lake, step)
         if step.examined:
             yield from evaluations(settings.lake, step, checks)
         done.append(step)
@@ -50,16 +53,29 @@ def flights_to_training_rows(context: dg.AssetExecutionContext) -> Iterator[Even
         )
 
 
-def _materializations(context: dg.AssetExecutionContext, step: Step) -> Iterator[Event]:
+def _materializations(context: dg.AssetExecutionContext, lake: Path, step: Step) -> Iterator[Event]:
     """Where every day was written, one result for all of them; else the good days one by one."""
     if step.outcome is None or not step.outcome.rows:
         return
-    total = {"rows in this run": sum(step.outcome.rows.values()), "days in this run": len(step.outcome.rows)}
-    for day, rows in step.outcome.rows.items():
-        metadata = {"dagster/row_count": rows}
+    common = _of_run(step.outcome)
+    for day, metadata in _of_days(lake, step.asset, step.outcome).items():
         if step.outcome.held:
-            yield dg.AssetMaterialization(step.asset, partition=day.isoformat(), metadata={**metadata, **total})
+            yield dg.AssetMaterialization(step.asset, partition=day, metadata={**common, **metadata})
         else:
-            context.add_asset_metadata(metadata, asset_key=step.asset, partition_key=day.isoformat())
+            context.add_asset_metadata(metadata, asset_key=step.asset, partition_key=day)
     if not step.outcome.held:
-        yield dg.MaterializeResult(asset_key=step.asset, metadata=total)
+        yield dg.MaterializeResult(asset_key=step.asset, metadata=common)
+
+
+def _of_run(outcome: Outcome) -> dict[str, Any]:
+    rows: dict[str, Any] = {"rows in this run": sum(outcome.rows.values()), "days in this run": len(outcome.rows)}
+    return rows | ({"rows by view in this run": dict(outcome.parts)} if outcome.parts else {})
+
+
+def _of_days(lake: Path, asset: str, outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """A day's rows; the last day, which is what the asset's page shows, carries the plot."""
+    metadata: dict[str, dict[str, Any]] = {d.isoformat(): {"dagster/row_count": n} for d, n in outcome.rows.items()}
+    if asset == "raw_flights":
+        written = sorted(outcome.rows)
+        metadata[written[-1].isoformat()]["flights by day"] = flights_plot(lake / "raw" / "flights", written)
+    return metadata

@@ -1,15 +1,6 @@
 """Training rows: every flight with its label and the 26 features as they stood when its request was made.
 
-| columns | dtype | meaning |
-|---|---|---|
-| request_id | String | the flight's key |
-| sched_dep | Datetime("us", "UTC") | partition key |
-| event_timestamp | Datetime("us", "UTC") | prediction time, 60 minutes before `sched_dep` |
-| label | Int8 | 1: not off the gate by `sched_dep` + 15 min, cancellations included |
-| label_known_at | Datetime("us", "UTC") | when `label` was certain: departure, at the latest `sched_dep` + 15 min |
-| origin, carrier, dest, tailnum | String | entities of the request |
-| dow, distance, block, dep_min, sched_load | Int32 | fields of the request |
-| s_*, w_*, e_*, r_* | String, Int32, Float32 | the 26 features under their input names |
+The columns stand in `columns`. Rows are partitioned by the UTC day of `sched_dep`.
 """
 
 from collections.abc import Mapping

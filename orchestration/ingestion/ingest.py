@@ -14,7 +14,7 @@ from orchestration.ingestion.expectations.check import check_days, check_table
 from orchestration.ingestion.expectations.days import RECENT_DAYS
 from orchestration.ingestion.expectations.flights import flights_suite
 from orchestration.ingestion.expectations.suite import Suite, Verdict, Violation
-from orchestration.ingestion.expectations.weather import WEATHER
+from orchestration.ingestion.expectations.weather import WEATHER_SUITE
 from orchestration.ingestion.outcome import Outcome
 from orchestration.ingestion.partitions import days, stored_rows
 from orchestration.ingestion.quarantine import settle
@@ -76,7 +76,7 @@ def examine_flights(lake: Path, start: date, end: date, source: Path | None = No
 def examine_weather(lake: Path, start: date, end: date, source: Path | None = None) -> Examined:
     """Weather observed on the days [start, end), checked; arguments and errors as above."""
     weather = _between(tidy_weather(read_weather_table(source)), start, end)
-    verdict = _checked(weather, WEATHER, lake, start, end)
+    verdict = _checked(weather, WEATHER_SUITE, lake, start, end)
     return Examined("weather", weather, WEATHER_COLUMNS, "time_hour", verdict)
 
 

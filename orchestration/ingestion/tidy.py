@@ -1,28 +1,14 @@
 """From the published tables to tidy frames: instants in UTC, local-time request fields, outcomes.
 
-A frame of flights has one row a scheduled flight with a known aircraft:
+The columns stand in `columns`. A frame of flights has one row a scheduled flight with a known aircraft.
 
-| column | dtype | meaning |
-|---|---|---|
-| request_id | String | carrier-flight-YYYYmmddTHHMM of `sched_dep`; unique |
-| sched_dep, dep, sched_arr, arr | Datetime("us", "UTC") | gate instants; `dep` null when cancelled, `arr` null when cancelled or not recorded |
-| cancelled | Boolean | never left the gate |
-| dep_delay, arr_delay | Int32 | minutes, negative when early |
-| carrier, tailnum, origin, dest | String | |
-| flight | Int32 | flight number |
-| distance | Int32 | miles |
-| dow, dep_min | Int32 | local day of week (Monday 1) and local minute of the day of `sched_dep` |
-| block | Int32 | scheduled minutes gate to gate |
-| sched_load | Int32 | flights scheduled from the same origin within 30 minutes of `sched_dep`, itself included |
-
-Both tidy frames also carry what the checks look at and what is not stored (EVIDENCE): `day` (Date) is the partition
-that a row is filed under, `unreadable` names the values of the source that could not be read, `clock_off_min` (Int64)
-is how far `time_hour`, on New York's clock, is from the row's own date and hour. A broken row is filed like any other,
-by its date and hour: to refuse its day is up to the checks.
+Both tidy frames also carry what the checks look at and what is not stored, EVIDENCE. A broken row is filed like any
+other, by its own date and hour: to refuse its day is up to the checks.
 """
 
 import polars as pl
 
+from orchestration.ingestion import columns
 from orchestration.ingestion.source import SourceError
 
 # These destinations lack an airports row.
@@ -34,16 +20,7 @@ _WRONG_WIND = (pl.col("origin") == "EWR") & (pl.col("time_hour") == pl.lit("2013
 _SCHEDULE = ("origin", "carrier", "flight", "sched_dep")
 _LOAD_WINDOW = "30m"
 
-FLIGHT_COLUMNS = (
-    "request_id", "sched_dep", "dep", "sched_arr", "arr", "cancelled", "dep_delay", "arr_delay", "carrier", "flight",
-    "tailnum", "origin", "dest", "distance", "dow", "dep_min", "block", "sched_load",
-)  # fmt: skip
-WEATHER_COLUMNS = (
-    "origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
-)  # fmt: skip
-
-
-EVIDENCE = ("day", "unreadable", "clock_off_min")
+FLIGHT_COLUMNS, WEATHER_COLUMNS, EVIDENCE = tuple(columns.FLIGHTS), tuple(columns.WEATHER), tuple(columns.EVIDENCE)
 
 
 def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:

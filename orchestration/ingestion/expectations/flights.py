@@ -2,18 +2,13 @@
 
 from collections.abc import Collection
 
+from orchestration.ingestion.columns import EVIDENCE, FLIGHTS
 from orchestration.ingestion.expectations.suite import Suite
 
 ORIGINS = ("EWR", "JFK", "LGA")
 # Feature partitions are cut an hour before midnight: no flight may leave an hour or more before its schedule.
 EARLIEST_DEPARTURE_MIN = -59
-_INSTANT = "Datetime(time_unit='us', time_zone='UTC')"
-_COLUMNS = (
-    dict.fromkeys(("request_id", "carrier", "tailnum", "origin", "dest", "unreadable"), "String")
-    | dict.fromkeys(("sched_dep", "dep", "sched_arr", "arr"), _INSTANT)
-    | dict.fromkeys(("dep_delay", "arr_delay", "flight", "distance", "dow", "dep_min", "block", "sched_load"), "Int32")
-    | {"cancelled": "Boolean", "clock_off_min": "Int64", "day": "Date"}
-)
+_COLUMNS = FLIGHTS | EVIDENCE
 _NULLABLE = {"dep", "arr", "dep_delay", "arr_delay", "unreadable"}
 
 
@@ -21,7 +16,7 @@ def flights_suite(destinations: Collection[str]) -> Suite:
     """The suite of flights to `destinations`, the airports whose time zone is known."""
     return Suite(
         name="flights",
-        columns=_COLUMNS,
+        columns={name: repr(column.dtype) for name, column in _COLUMNS.items()},
         identity=("request_id",),
         required=[column for column in _COLUMNS if column not in _NULLABLE],
         empty=("unreadable",),

@@ -1,19 +1,12 @@
 """What must hold of hourly weather at the three airports. The bounds let every day of 2013 through."""
 
+from orchestration.ingestion.columns import EVIDENCE, WEATHER
 from orchestration.ingestion.expectations.flights import ORIGINS
 from orchestration.ingestion.expectations.suite import Suite
 
-_COLUMNS = (
-    {"origin": "String", "time_hour": "Datetime(time_unit='us', time_zone='UTC')"}
-    | dict.fromkeys(
-        ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"), "Float64"
-    )
-    | {"unreadable": "String", "clock_off_min": "Int64", "day": "Date"}
-)
-
-WEATHER = Suite(
+WEATHER_SUITE = Suite(
     name="weather",
-    columns=_COLUMNS,
+    columns={name: repr(column.dtype) for name, column in (WEATHER | EVIDENCE).items()},
     identity=("origin", "time_hour"),
     required=("origin", "time_hour", "precip", "visib", "clock_off_min", "day"),
     empty=("unreadable",),
