@@ -31,20 +31,20 @@ class Metrics:
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """Rows in groups of like scores: number of `rows`, mean `score` and share of label 1 (`late`), each [bins]."""
+    """Rows in groups of like scores: number of `rows`, mean `score` and share of label 1 (`observed`), each [bins]."""
 
     rows: NDArray[np.int64]
     score: NDArray[np.float64]
-    late: NDArray[np.float64]
+    observed: NDArray[np.float64]
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean over the rows of |score - late| of their bin.
+        """Expected calibration error: mean over the rows of |score - observed| of their bin.
 
         With bins of equal mass, not of equal width: K. Nguyen and B. O'Connor, "Posterior calibration and exploratory
         analysis for natural language processing models", EMNLP 2015, section 3.
         """
-        return float(np.abs(self.score - self.late) @ self.rows / self.rows.sum())
+        return float(np.abs(self.score - self.observed) @ self.rows / self.rows.sum())
 
 
 def calibration_bins(labels: NDArray[np.number], scores: NDArray[np.floating]) -> CalibrationBins:
@@ -54,7 +54,7 @@ def calibration_bins(labels: NDArray[np.number], scores: NDArray[np.floating]) -
     return CalibrationBins(
         rows=np.array([len(group) for group in groups], np.int64),
         score=np.array([scores[group].mean() for group in groups], np.float64),
-        late=np.array([labels[group].mean() for group in groups], np.float64),
+        observed=np.array([labels[group].mean() for group in groups], np.float64),
     )
 
 

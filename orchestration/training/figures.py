@@ -22,22 +22,22 @@ def calibration_curve(labels: NDArray[np.integer], scores: NDArray[np.floating])
     figure = new_figure(5.0, 4.2)
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     curve.plot((0, 1), (0, 1), color="0.7", linewidth=1)
-    curve.plot(bins.score, bins.late, marker="o", markersize=4)
+    curve.plot(bins.score, bins.observed, marker="o", markersize=4)
     curve.set(
-        ylabel="share late", ylim=(0, 1), title=f"Calibration on {bins.rows.sum():,} flights, error {bins.error:.3f}"
+        ylabel="share of label 1", ylim=(0, 1), title=f"Calibration on {bins.rows.sum():,} rows, error {bins.error:.3f}"
     )
     counts.hist(scores, bins=_LEVELS, color="0.6")
-    counts.set(xlabel="score", ylabel="flights", xlim=(0, 1))
+    counts.set(xlabel="score", ylabel="rows", xlim=(0, 1))
     return figure
 
 
 def score_histogram(labels: NDArray[np.integer], scores: NDArray[np.floating]) -> "Figure":
-    """Scores of the flights that were late and of those that were not."""
+    """Scores of the rows of either label."""
     figure = new_figure()
     axes = figure.subplots()
-    for label, name in ((0, "on time"), (1, "late")):
-        axes.hist(scores[labels == label], bins=_LEVELS, histtype="step", density=True, label=name)
-    axes.set(xlabel="score", ylabel="density", xlim=(0, 1), title="Scores by what happened")
+    for label in (0, 1):
+        axes.hist(scores[labels == label], bins=_LEVELS, histtype="step", density=True, label=f"label {label}")
+    axes.set(xlabel="score", ylabel="density", xlim=(0, 1), title="Scores by label")
     axes.legend()
     return figure
 

@@ -128,7 +128,7 @@ def _described(recipe: RecipeName, windows: Windows) -> dict[str, str]:
 def _description(recipe: RecipeName, windows: Windows, holdout: Holdout, source: str) -> str:
     metrics = holdout.metrics
     return (
-        f"Recipe {recipe.value}, trained on the flights of {windows.train[0]} to {windows.train[1]} (exclusive), judged on "
+        f"Recipe {recipe.value}, trained on the days {windows.train[0]} to {windows.train[1]} (exclusive), judged on "
         f"{metrics.rows:,} of {windows.holdout[0]} to {windows.holdout[1]}: AUC {metrics.auc:.4f}, log-loss "
         f"{metrics.log_loss:.4f}, Brier {metrics.brier:.4f}, calibration error {metrics.calibration_error:.4f}.\n\n"
         f"Gates {'passed' if holdout.gates.passed else 'failed'}: {holdout.gates.reason}.\n\nTrained {source}"

@@ -75,7 +75,7 @@ def test_ten_groups_of_like_scores_are_each_held_to_their_word() -> None:
     bins = calibration_bins(labels, scores)
 
     np.testing.assert_allclose(bins.score, np.arange(0.05, 1, 0.1))
-    np.testing.assert_allclose(bins.late, [0] * 9 + [0.5])
+    np.testing.assert_allclose(bins.observed, [0] * 9 + [0.5])
     assert bins.error == pytest.approx((np.arange(0.05, 0.9, 0.1).sum() + 0.45) / 10)
 
 

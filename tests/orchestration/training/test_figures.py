@@ -11,19 +11,19 @@ SCORES = RNG.random(500).astype(np.float32)
 LABELS = (RNG.random(500) < SCORES).astype(np.int8)
 
 
-def test_the_calibration_curve_shows_the_bins_and_how_many_flights_they_hold() -> None:
+def test_the_calibration_curve_shows_the_bins_and_how_many_rows_they_hold() -> None:
     figure = calibration_curve(LABELS, SCORES)
     curve, counts = figure.axes
     bins = calibration_bins(LABELS, SCORES)
 
-    np.testing.assert_allclose(curve.lines[1].get_xydata(), np.stack([bins.score, bins.late], axis=1))
+    np.testing.assert_allclose(curve.lines[1].get_xydata(), np.stack([bins.score, bins.observed], axis=1))
     assert sum(patch.get_height() for patch in counts.patches) == 500
 
 
 def test_the_score_histogram_tells_the_labels_apart() -> None:
     (axes,) = score_histogram(LABELS, SCORES).axes
 
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["on time", "late"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["label 0", "label 1"]
 
 
 def test_the_bars_are_the_inputs_that_matter_most_in_order() -> None:
