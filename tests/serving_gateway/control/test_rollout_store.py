@@ -137,3 +137,25 @@ def test_the_clock_is_in_utc_microseconds(store: RolloutStore, redis_url: str) -
     store.advance_clock(datetime(2013, 5, 1, tzinfo=UTC))
     with redis.Redis.from_url(redis_url) as client:
         assert client.get(keys.CLOCK) == b"1367366400000000"
+
+
+def test_changes_are_read_on_from_where_a_reader_stopped(store: RolloutStore) -> None:
+    assert store.changes_after("0", 10) == []
+    store.write(FIRST, None)
+    store.write(SECOND, FIRST)
+    (first, state), (second, _) = store.changes_after("0", 10)
+    assert state == FIRST
+    assert store.changes_after("0", 1) == [(first, FIRST)]
+    assert store.changes_after(first, 10) == [(second, SECOND)]
+    assert store.changes_after(second, 10) == []
+
+
+def test_a_change_that_is_none_is_named_by_its_entry(store: RolloutStore) -> None:
+    store.write(FIRST, None)
+    ((first, _),) = store.changes_after("0", 10)
+    for fields in ({"state": b"{"}, {"other": "x"}):
+        entry = store._redis.xadd(keys.AUDIT, fields)
+        assert isinstance(entry, bytes)
+        with pytest.raises(UnreadableDocumentError, match=f"{keys.AUDIT} {entry.decode()}"):
+            store.changes_after(first, 10)
+        store._redis.xdel(keys.AUDIT, entry)
