@@ -1,6 +1,7 @@
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -37,27 +38,68 @@ def test_every_feature_equals_the_brute_force_reference(seed: int) -> None:
     )
 
 
-@settings(max_examples=15, deadline=None)
+def future(flights: pl.DataFrame, t: datetime, rng: np.random.Generator, keep: str) -> pl.DataFrame:
+    """The flights with everything after t changed, removed or added, as it comes; the flight `keep` stays a request."""
+    utc = pl.Datetime("us", "UTC")
+    n = flights.height
+    draw = {
+        "u": pl.Series(rng.random(n)),
+        "later": pl.Series(rng.integers(1, 3000, n)),
+        "delay": pl.Series(rng.integers(-50, 900, n), dtype=pl.Int32),
+    }
+    happens_later = pl.lit(t, utc) + pl.duration(minutes="later")
+    changed = flights.with_columns(**draw).with_columns(
+        expression
+        for at, delay in (("dep", "dep_delay"), ("arr", "arr_delay"))
+        for expression in (
+            pl.when(pl.col(at) <= t).then(at).otherwise(pl.when(pl.col("u") < 0.7).then(happens_later)).alias(at),
+            pl.when(pl.col(at) <= t).then(delay).otherwise(pl.when(pl.col("u") < 0.7).then("delay")).alias(delay),
+        )
+    )
+    past = (pl.col("sched_dep") <= t) | (pl.col("dep") <= t) | (pl.col("arr") <= t) | (pl.col("request_id") == keep)
+    stays = changed.filter(past.fill_null(value=False) | (pl.col("u") < 0.5))
+    added = changed.filter(~past.fill_null(value=False)).with_columns(request_id=pl.format("X{}", "request_id"))
+    return pl.concat([stays, added]).drop(list(draw)).sort("sched_dep", "request_id")
+
+
+@settings(max_examples=25, deadline=None)
 @given(SEEDS, st.integers(20, 249))
 def test_no_event_after_the_prediction_can_change_a_row(seed: int, i: int) -> None:
+    rng = np.random.default_rng(seed)
     flights, weather = random_flights(seed), random_weather(seed)
-    t = flights["sched_dep"][i] - LEAD
-    never = pl.lit(None)
-    later = flights.with_columns(
-        dep=pl.when(pl.col("dep") <= t).then("dep").otherwise(never),
-        dep_delay=pl.when(pl.col("dep") <= t).then("dep_delay").otherwise(never),
-        arr=pl.when(pl.col("arr") <= t).then("arr").otherwise(pl.lit(t + timedelta(minutes=1))),
-        arr_delay=pl.when(pl.col("arr") <= t).then("arr_delay").otherwise(999),
-    )
-    calm = weather.with_columns(
-        pl.when(pl.col("time_hour") + LEAD <= t).then(name).otherwise(-99.0).alias(name)
-        for name in ("precip", "pressure", "visib", "wind_speed")
-    )
-    request = flights["request_id"][i]
+    t, request = flights["sched_dep"][i] - LEAD, flights["request_id"][i]
+    known = weather.filter(pl.col("time_hour") + LEAD <= t)
+    unknown = weather.filter(pl.col("time_hour") + LEAD > t).sample(fraction=0.7, seed=seed)
+    stormy = unknown.with_columns(precip=9.0, pressure=900.0, visib=0.0, wind_speed=99.0)
     before, after = (
-        rows_of(f, w).filter(request_id=request).select(FEATURES) for f, w in ((flights, weather), (later, calm))
+        rows_of(f, w).filter(request_id=request).select(FEATURES)
+        for f, w in ((flights, weather), (future(flights, t, rng, request), pl.concat([known, stormy])))
     )
+    assert before.height == 1
     assert_frame_equal(before, after, check_exact=True)
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_rows_out_are_rows_in_whatever_is_tied_or_doubled(seed: int) -> None:
+    flights, weather = random_flights(seed), random_weather(seed)
+    views = compute_views(flights, weather, START.date(), START.date() + timedelta(days=DAYS))
+    doubled = {
+        name: pl.concat([rows, rows]).sort("event_timestamp", maintain_order=True) for name, rows in views.items()
+    }
+    tied = pl.concat([flights, flights.with_columns(request_id=pl.format("{}b", "request_id"))])
+    single, double = training_rows(flights, views), training_rows(tied.sort("sched_dep", "request_id"), doubled)
+    assert sorted(double["request_id"]) == sorted(tied["request_id"])
+    same = double.filter(~pl.col("request_id").str.ends_with("b"))
+    assert_frame_equal(same, single, check_exact=True)
+    empty = training_rows(flights, {name: rows.clear() for name, rows in views.items()})
+    assert empty.height == flights.height
+
+
+def test_a_join_that_loses_rows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.features.training._join", lambda rows, *_: rows.head(7))
+    with pytest.raises(RuntimeError, match="made 7 rows of 250 flights"):
+        rows_of(random_flights(1), random_weather(1))
 
 
 def test_an_event_at_the_prediction_counts() -> None:
