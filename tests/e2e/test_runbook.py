@@ -6,6 +6,7 @@ The tests stand in the order of the page and build on one another.
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchestration.rollout.act import serve_canary
 from orchestration.rollout.shadow_review import Review, reviews
 from orchestration.rollout.shadow_runs import mark_shadows
 from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.transitions import rolled_back
 from tests.docs.examples import addresses, on_ports_of
 from tests.docs.runbook import OLDER, RUNBOOK, Command, commands, lines
 from tests.e2e.conftest import CALM_DAY, DAY, Platform
@@ -47,7 +49,7 @@ def shadowed(platform: Platform) -> str:
 
 
 @pytest.fixture(scope="module")
-def incident(platform: Platform, shadowed: str) -> str:
+def incident(platform: Platform, shadowed: str) -> Iterator[str]:
     """The same challenger with a share of the traffic, and a drift report: what the page is read with."""
     platform.succeed("report_drift")
     arm = standing(platform).arms.canary
@@ -55,7 +57,8 @@ def incident(platform: Platform, shadowed: str) -> str:
     state = serve_canary(platform.store, arm, weight=0.1, shadow_fraction=1.0, actor="test", now=datetime.now(UTC))
     mark_shadows(platform.store, platform.settings.mlflow_url)
     platform.store.wait_until_served(state, timeout_s=10)
-    return shadowed
+    yield shadowed
+    platform.store.change(lambda s: rolled_back(s, actor="test", reason="the night is over", now=datetime.now(UTC)))
 
 
 def standing(platform: Platform) -> RolloutState:
