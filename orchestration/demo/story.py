@@ -146,14 +146,14 @@ def report_drift(story: Story, live: Live) -> None:
 def try_challenger(story: Story, live: Live) -> None:
     """A challenger that is bad in a way that no error shows."""
     ops = {
-        "challenger_model": training_config(plan.BLIZZARD, plan.ANOTHER_STORM, "lightgbm"),
+        "challenger_model": training_config(plan.STORM, plan.AFTER_A_BLIZZARD, "lightgbm"),
         "canary_arm": {"weight": 0.1, "shadow_fraction": 1.0},
     }
     run = story.succeed(live, "try_challenger", ops=ops)
     made = run.metadata("challenger_model")
     story.narrator.tell(
-        f"Trained on the blizzard of 8 February alone ({made['training rows']:,} flights), and judged by its owner on the "
-        f"storm of 8 March: AUC {made['holdout AUC']:.4f}, Brier skill {made['holdout Brier skill']:.2f}, every gate passed"
+        f"Trained on the storm of 31 January alone ({made['training rows']:,} flights), and judged by its owner on 11 and 12 "
+        f"February, after a blizzard: AUC {made['holdout AUC']:.4f}, Brier skill {made['holdout Brier skill']:.2f}, every gate passed"
     )
     story.narrator.tell("It answers 10 % of the keys and shadows the rest, on days such as it has never seen")
     wait_served(story, story.store.read())

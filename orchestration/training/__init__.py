@@ -1,1 +1,1 @@
-"""From training rows to a registered model: LightGBM, ONNX, metrics, contract, MLflow."""
+"""From training rows to a registered model: recipes, ONNX, gates, contract, MLflow."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,24 +89,20 @@ def train_and_register(
     holdout = judge_on(fitted.onnx, unseen, gates)
     importance = permutation_importance(fitted.onnx, unseen, inputs)
     figures = _figures(holdout, importance)
-    log_training(mlflow, {**fitted.parameters, **_described(recipe, windows)}, {"holdout": holdout.metrics}, figures)
+    described = _described(recipe, windows)
+    log_training(mlflow, {**fitted.parameters, **described}, {"holdout": holdout.metrics}, figures)
     mlflow.log_metric("onnx_parity", worst)
     mlflow.set_tags({"recipe": recipe.value, "gates": "passed" if holdout.gates.passed else "failed"})
+    contract_of = partial(
+        build_contract, fitted.onnx, inputs=inputs, views=views, training_start=first, training_end=last
+    )
     contract = register(
         mlflow,
         fitted.onnx,
-        lambda version, run_id: build_contract(
-            fitted.onnx,
-            version=version,
-            run_id=run_id,
-            inputs=inputs,
-            views=views,
-            training_start=first,
-            training_end=last,
-        ),
+        lambda version, run_id: contract_of(version=version, run_id=run_id),
         alias=alias,
         gates=holdout.gates,
-        tags=_described(recipe, windows),
+        tags=described,
         description=_description(recipe, windows, holdout, source),
     )
     return Registration(contract, holdout, len(samples.labels), worst, importance, figures)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import redis
 
+from orchestration.demo import plan
 from orchestration.demo.dagster_runs import DagsterRuns, Run
 from orchestration.demo.story import training_config
 from orchestration.embedded.stack import Stack
@@ -29,9 +30,6 @@ from tests.servers import ROOT, free_port
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
 TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
 HOLDOUT = (date(2013, 2, 6), date(2013, 2, 9))
-# What the bad challenger learns from, and what its owner judges it on: it passes its gates there.
-STORM = (date(2013, 1, 30), date(2013, 2, 1))
-ANOTHER_STORM = (date(2013, 2, 11), date(2013, 2, 13))
 CALM_DAY = date(2013, 2, 12)
 DAY = timedelta(days=1)
 
@@ -74,9 +72,9 @@ class Platform:
         return float(ticks[0]["timestamp"]) if ticks else 0.0
 
     def start_canary(self, *, weight: float = 0.1) -> str:
-        """Train a network on a storm alone and make it the canary (weight 0: a shadow); returns its Triton model."""
+        """Train the demo's bad challenger and make it the canary (weight 0: a shadow); returns its Triton model."""
         ops = {
-            "challenger_model": training_config(STORM, ANOTHER_STORM, "network"),
+            "challenger_model": training_config(plan.STORM, plan.AFTER_A_BLIZZARD, "lightgbm"),
             "canary_arm": {"weight": weight, "shadow_fraction": 1.0},
         }
         self.succeed("try_challenger", ops=ops)
