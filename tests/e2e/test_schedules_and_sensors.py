@@ -123,12 +123,10 @@ def test_the_log_is_landed_and_the_drift_report_written(a_minute: dict[str, Run]
     assert a_minute["daily_drift_report"].metadata("drift_report")["rows"] > 100
 
 
-def test_a_schedule_without_anything_to_do_says_why(
-    a_minute: dict[str, Run], today: Platform, automation: Automation
-) -> None:
-    """Before the stack served anything, the crons of every minute ticked too."""
-    query = """query Dry($of: ScheduleSelector!) { scheduleDryRun(selectorData: $of) { ... on DryRunInstigationTick {
-        evaluationResult { skipReason } } } }"""
+def test_a_schedule_without_anything_to_do_says_why(today: Platform) -> None:
+    """As the UI's "Preview tick result" asks."""
+    query = """mutation ScheduleDryRunMutation($of: ScheduleSelector!) { scheduleDryRun(selectorData: $of) {
+        ... on DryRunInstigationTick { evaluationResult { skipReason } } } }"""
     today.store.advance_clock(datetime(2014, 2, 1, tzinfo=UTC))
     try:
         of = {**today.runs.repository, "scheduleName": "daily_features"}
