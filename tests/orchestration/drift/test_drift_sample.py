@@ -10,9 +10,8 @@ from orchestration.drift import sample
 from orchestration.drift.sample import CALM, COLUMNS, ROWS, STORM, Week
 from orchestration.features.compute import write_features
 from orchestration.features.training import write_training
-from orchestration.features.views import WARM_UP
-from orchestration.ingestion.ingest import ingest_flights, ingest_weather
 from orchestration.settings import SAMPLES
+from tests.orchestration.features.lakes import raw_lake
 
 pytestmark = pytest.mark.integration
 
@@ -21,13 +20,11 @@ pytestmark = pytest.mark.integration
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Training rows of the two weeks alone, from the source tables."""
     folder = tmp_path_factory.mktemp("lake")
-    raw, features = folder / "raw", folder / "features"
     for week in (CALM, STORM):
         first = week.first - timedelta(days=1)  # features of the day before are read by the first hours
-        ingest_flights(raw / "flights", first - WARM_UP, week.end)
-        ingest_weather(raw / "weather", first - WARM_UP, week.end)
-        write_features(raw, features, first, week.end)
-        write_training(raw, features, folder / "training", week.first, week.end)
+        raw_lake(folder, first - timedelta(days=7), week.end)  # decayed means look back some days
+        write_features(folder, first, week.end)
+        write_training(folder, week.first, week.end)
     return folder
 
 

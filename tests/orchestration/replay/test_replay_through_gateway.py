@@ -1,0 +1,119 @@
+"""Real flights of a morning replayed through a real gateway, Redis and Triton: every answer is ONNX Runtime's own."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import redis
+
+from orchestration.features.compute import write_features
+from orchestration.features.inputs import model_inputs, vectors, vocabularies
+from orchestration.features.layout import view_layouts
+from orchestration.features.online import OnlineWriter
+from orchestration.features.store import apply
+from orchestration.features.training import read_training, write_training
+from orchestration.features.views import PROJECT, VIEWS, view_window
+from orchestration.ingestion.partitions import read_partitions
+from orchestration.publishing.publish import Golden, publish, unpublish
+from orchestration.publishing.repository import Repository
+from orchestration.replay.client import Replay, Tally
+from orchestration.replay.timeline import timeline
+from orchestration.rollout.act import serve_baseline
+from orchestration.settings import ROOT, Settings
+from orchestration.training.contract import build_contract
+from orchestration.training.lightgbm_onnx import to_onnx
+from orchestration.training.lightgbm_recipe import train
+from orchestration.training.onnx_model import score
+from orchestration.training.recipe import window
+from serving_gateway.contracts import ModelContract, ViewLayout
+from serving_gateway.contracts.rollout import Arm
+from serving_gateway.control.store import RolloutStore
+from tests.orchestration.features.lakes import raw_lake
+from tests.servers import TritonServer
+from tests.serving_gateway.support import GatewayProcess, gateway_process, wait_for
+
+pytestmark = pytest.mark.integration
+DAY = timedelta(days=1)
+FIRST, TODAY = date(2013, 2, 11), date(2013, 2, 13)
+MINUTES = 840  # until 13:00 UTC, eight in the morning
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days to learn from, and the day that is replayed."""
+    folder = tmp_path_factory.mktemp("lake")
+    raw_lake(folder, FIRST, TODAY + DAY)
+    write_features(folder, FIRST, TODAY + DAY)
+    write_training(folder, FIRST, TODAY + DAY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ViewLayout, ...]:
+    """The feature service's, as Feast has it."""
+    return view_layouts(apply(ROOT / "feature_repo", tmp_path_factory.mktemp("feast"), "redis://127.0.0.1:1/0"))
+
+
+@pytest.fixture(scope="module")
+def model(lake: Path, layouts: tuple[ViewLayout, ...]) -> tuple[ModelContract, bytes]:
+    rows = read_training(lake / "training", FIRST, TODAY)
+    inputs = model_inputs(vocabularies(rows))
+    start, end = view_window(FIRST, TODAY)
+    onnx = to_onnx(train(window(rows, inputs, start=start, end=end), inputs, rounds=30), inputs)
+    contract = build_contract(
+        onnx, version="1", run_id="0", inputs=inputs, views=layouts, training_start=start, training_end=end
+    )
+    return contract, onnx
+
+
+@pytest.fixture
+def served(
+    model: tuple[ModelContract, bytes], lake: Path, triton: TritonServer, triton_home: Path, redis_url: str
+) -> Iterator[RolloutStore]:
+    """The model answers everything."""
+    contract, onnx = model
+    repository, store = Repository.of(Settings(home=triton_home)), RolloutStore.connect(redis_url)
+    golden = vectors(read_training(lake / "training", FIRST, FIRST + DAY).head(64), contract.inputs)
+    name = publish(contract, onnx, Golden(golden, score(onnx, golden)), repository=repository, grpc=triton.grpc)
+    digest = store.put_contract(contract)
+    arm = Arm(model=contract.model, version=contract.version, triton_model=name, contract_digest=digest)
+    serve_baseline(store, arm, actor="test", now=datetime.now(UTC))
+    yield store
+    unpublish(name, repository=repository, grpc=triton.grpc)
+
+
+@pytest.fixture
+def gateway(served: RolloutStore, triton: TritonServer, redis_url: str, tmp_path: Path) -> Iterator[GatewayProcess]:
+    with gateway_process(tmp_path, redis_url, triton.http) as found:
+        wait_for(lambda: found.client.get("/ready").status_code == 200)
+        yield found
+
+
+@pytest.fixture
+def morning(
+    lake: Path, model: tuple[ModelContract, bytes], served: RolloutStore, gateway: GatewayProcess, redis_url: str
+) -> Tally:
+    """The morning, replayed over an online store that holds what was known when it began."""
+    minutes = list(timeline(lake / "features", lake / "training", TODAY, TODAY + DAY))[:MINUTES]
+    with redis.Redis.from_url(redis_url) as client:
+        writer = OnlineWriter(client, PROJECT, model[0].views)
+        writer.write({view.name: read_partitions(lake / "features" / view.name, FIRST, TODAY) for view in VIEWS})
+        return Replay(gateway.url, served, writer).run(minutes)
+
+
+def test_every_answer_is_onnx_runtimes_own_on_the_features_of_that_minute(
+    morning: Tally, model: tuple[ModelContract, bytes], lake: Path
+) -> None:
+    assert not morning.errors
+    assert morning.requests == len(morning.scores) > 150
+    assert morning.by_arm == {"baseline": morning.requests}
+
+    contract, onnx = model
+    rows = read_training(lake / "training", TODAY, TODAY + DAY)
+    rows = rows.filter(pl.col("request_id").is_in(list(morning.scores)))
+    said = np.array([morning.scores[request_id][1] for request_id in rows["request_id"]])
+    np.testing.assert_allclose(said, score(onnx, vectors(rows, contract.inputs)), atol=1e-5)
+    assert np.ptp(said) > 0.1  # the model tells flights apart
