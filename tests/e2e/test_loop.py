@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from orchestration.demo.dagster_runs import entries
 from orchestration.features.training import FEATURES, read_training
 from orchestration.ingestion.predictions import read_predictions
 from orchestration.publishing.registered import registered
@@ -103,14 +104,27 @@ def test_bad_input_is_named_by_its_path(platform: Platform, body: dict[str, obje
     assert answer.json()["error"]["path"].startswith(path)
 
 
-def test_the_drift_report_is_served_and_linked(platform: Platform) -> None:
+def test_the_drift_report_is_judged_served_and_linked(platform: Platform) -> None:
     platform.rewind(CALM_DAY)
-    platform.replay().run(platform.minutes(CALM_DAY)[:780])
-    made = platform.succeed("report_drift").metadata("drift_report")
+    minutes = platform.minutes(CALM_DAY)[:780]
+    platform.replay().run(minutes)
+    run = platform.succeed("report_drift")
+    made = run.metadata("drift_report")
     page = httpx.get(made["report"], trust_env=False)
     assert page.status_code == 200
     assert "r_tail_last_arr_delay" in page.text
     assert httpx.get(made["figures"], trust_env=False).json()["metrics"]
+    assert httpx.get(made["latest"], trust_env=False).text == page.text
+    index = httpx.get(made["latest"].removesuffix("latest.html"), trust_env=False).text
+    assert re.findall(r'href="([^"]+\.html)"', index)[:2] == ["latest.html", made["report"].rpartition("/")[2]]
+
+    check = run.check("inputs_have_not_drifted")
+    assert check is not None
+    said = entries(check["metadataEntries"])
+    assert check["success"], said
+    assert datetime.fromisoformat(said["as_of"]) == minutes[-1].at
+    assert (said["outcome"], 0 <= said["drifted share"] <= 1) == ("inconclusive", True)
+    assert "are too few to tell" in said["reason"]  # the flights of a night
 
 
 def test_an_asset_materializes_from_the_shell(platform: Platform, stack_environment: dict[str, str]) -> None:
