@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.defs.common import DAILY, OWNERS, table_schema
+from orchestration.defs.targets import latest_materializations
 from orchestration.features.chain import Step
 from orchestration.ingestion.columns import FLIGHTS, WEATHER
 from orchestration.ingestion.expectations.suite import Violation
@@ -84,14 +85,16 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         ]
 
 
-def evaluations(lake: Path, step: Step, selected: Collection[dg.AssetCheckKey]) -> Evaluations:
+def evaluations(
+    instance: dg.DagsterInstance, lake: Path, step: Step, selected: Collection[dg.AssetCheckKey]
+) -> Evaluations:
     """The selected checks of a raw asset, day by day; failed days come last, so that they are what the graph shows."""
     examined = step.examined
     if examined is None:
         return
     by_day = BY_DAY[step.asset]
     if by_day in selected:
-        yield from _by_day(lake, examined, by_day)
+        yield from _by_day(instance, lake, examined, by_day)
     if step.asset == "raw_flights" and AIRPORTS_VALID in selected:
         yield dg.AssetCheckResult(
             asset_key=AIRPORTS_VALID.asset_key,
@@ -101,8 +104,9 @@ def evaluations(lake: Path, step: Step, selected: Collection[dg.AssetCheckKey]) 
         )
 
 
-def _by_day(lake: Path, examined: Examined, key: dg.AssetCheckKey) -> Evaluations:
+def _by_day(instance: dg.DagsterInstance, lake: Path, examined: Examined, key: dg.AssetCheckKey) -> Evaluations:
     verdict = examined.verdict
+    targets = latest_materializations(instance, key.asset_key, [day.isoformat() for day in verdict.rows])
     for day in sorted(verdict.rows, key=lambda day: (day in verdict.violations, day)):
         violations = verdict.violations.get(day, ())
         metadata = {"rows": verdict.rows[day], "expectations": verdict.expectations, **_broken(violations)}
@@ -115,6 +119,7 @@ def _by_day(lake: Path, examined: Examined, key: dg.AssetCheckKey) -> Evaluation
             passed=not violations,
             blocking=True,
             partition=day.isoformat(),
+            target_materialization_data=targets.get(day.isoformat()),
             description="; ".join(map(str, violations)) or None,
             metadata=metadata,
         )

@@ -44,7 +44,7 @@ def flights_to_training_rows(context: dg.AssetExecutionContext) -> Iterator[Even
     for step in steps:
         yield from _materializations(context, settings.lake, step)
         if step.examined:
-            yield from evaluations(settings.lake, step, checks)
+            yield from evaluations(context.instance, settings.lake, step, checks)
         done.append(step)
     if lines := refusals(done):
         shown = lines[:SHOWN_REFUSALS]
