@@ -13,7 +13,7 @@ from orchestration.training.gates import Bound, GateResult, Gates, GatesError, j
 SHIPPED = read_gates(Settings(home=Path()).metric_gates)
 # A model of January to March in April, and the extremes that good models showed on the months of 2013.
 APRIL = Metrics(28145, 0.8013, 0.4216, 0.1318, 0.275, -0.0148, 0.0176)
-WORST_OF_THE_GOOD = Metrics(24489, 0.737, 0.510, 0.166, 0.146, -0.058, 0.058)
+WORST_OF_THE_GOOD = Metrics(24489, 0.734, 0.509, 0.166, 0.127, -0.054, 0.054)
 
 
 def changed(**fields: float) -> Metrics:
