@@ -23,6 +23,7 @@ def broken() -> None:
     check_specs=[
         dg.AssetCheckSpec("valid", asset="checked", blocking=True),
         dg.AssetCheckSpec("warned", asset="checked"),
+        dg.AssetCheckSpec("passed", asset="checked"),
     ]
 )
 def checked() -> dg.MaterializeResult:
@@ -32,6 +33,7 @@ def checked() -> dg.MaterializeResult:
         check_results=[
             dg.AssetCheckResult(check_name="valid", passed=False, metadata=found),
             dg.AssetCheckResult(check_name="warned", passed=False, severity=dg.AssetCheckSeverity.WARN),
+            dg.AssetCheckResult(check_name="passed", passed=True),
         ]
     )
 
@@ -79,6 +81,7 @@ def test_the_notice_names_the_blocking_check_with_column_rule_and_count(home: Pa
     notice, _ = told(home, defs.resolve_job_def("check"))
     assert "check valid on checked failed: column origin; rule in set; count 7" in notice.text
     assert "warned" not in notice.text
+    assert "passed" not in notice.text
 
 
 def test_a_run_without_a_job_is_named_by_its_step(home: Path) -> None:

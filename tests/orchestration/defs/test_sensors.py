@@ -198,6 +198,12 @@ def test_a_gateways_trip_is_told_once(scene: Scene) -> None:
     assert "10 canary requests failed in a row" in notice.text
 
 
+def test_what_a_gateway_changes_besides_is_no_trip(scene: Scene) -> None:
+    scene.store.write(first_state(arm(1), **by("gateway:east", "restored")), None)
+    assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "gateway:east")]
+    assert scene.notices() == []
+
+
 def test_an_unreadable_change_fails_the_tick_and_is_named(scene: Scene) -> None:
     entry = scene.store._redis.xadd(keys.AUDIT, {"state": "{"})
     assert isinstance(entry, bytes)
