@@ -90,7 +90,8 @@ class DagsterRuns:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        # the first launch waits for the code location; on a machine at work that took more than half a minute
+        self._http = httpx.Client(timeout=120, trust_env=False)
         nodes = self.ask(_LOCATION, {})["repositoriesOrError"]["nodes"]
         self.repository = {"repositoryName": nodes[0]["name"], "repositoryLocationName": nodes[0]["location"]["name"]}
 
