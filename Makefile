@@ -43,8 +43,9 @@ serve: setup ## the gateway alone, in the foreground (needs Redis and Triton); C
 	@$(BIN)/python -m serving_gateway.canary_split "$${CANARY_SPLIT-}"
 	@$(BIN)/python -m serving_gateway
 
+# No set-up first: whoever looks into a running platform must not rebuild the environment it runs in.
 .PHONY: doctor
-doctor: setup ## look at every part of the running platform; docs/runbook.md goes on from there
+doctor: ## look at every part of the running platform; docs/runbook.md goes on from there
 	@$(BIN)/python -m orchestration.doctor
 
 # A client without an engine is common: ask the engine.

@@ -5,6 +5,7 @@ tests/e2e/test_runbook.py runs the rest.
 
 import re
 import shlex
+import subprocess
 from typing import get_args
 
 import pytest
@@ -119,3 +120,15 @@ def test_files_that_are_named_exist() -> None:
         "docs/incidents/TEMPLATE.md",
     ]
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_a_make_target_that_is_run_at_night_builds_nothing() -> None:
+    """Set-up would rebuild the environment that the platform runs in, where the lock has changed since it started."""
+    at_night = {line.rsplit(maxsplit=1)[-1] for line in lines("run") if line.startswith("make ")}
+    assert at_night == {"doctor"}
+    for target in at_night:
+        # -W: as if the locks had just changed
+        command = ["make", "-n", "-W", "requirements.lock", "-W", "triton_models/requirements.lock", target]
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert "-m venv" not in told
+        assert "pip install" not in told

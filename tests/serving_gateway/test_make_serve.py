@@ -15,6 +15,8 @@ from tests.servers import ROOT, free_port, running
 from tests.serving_gateway.support import CANARY, CONTRACT, TWO, publish_state, wait_for
 
 pytestmark = pytest.mark.integration
+# The environments are taken as they stand: a test must not rebuild the one that it runs in.
+MAKE_SERVE = ["make", "-s", "-o", ".venv/installed", "-o", ".venv-triton/installed", "serve"]
 
 
 def environment(home: Path, redis_url: str, split: str, port: int) -> dict[str, str]:
@@ -25,8 +27,7 @@ def environment(home: Path, redis_url: str, split: str, port: int) -> dict[str, 
 def make_serve(home: Path, redis_url: str, split: str) -> "subprocess.CompletedProcess[str]":
     """For a share that is refused: it ends at once."""
     wanted = environment(home, redis_url, split, free_port())
-    command = ["make", "-s", "serve"]
-    return subprocess.run(command, cwd=ROOT, env=wanted, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(MAKE_SERVE, cwd=ROOT, env=wanted, capture_output=True, text=True, check=False, timeout=60)
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def serving(home: Path, redis_url: str, split: str) -> Iterator[httpx.Client]:
     """`make serve`, up; make hands SIGTERM down to the gateway."""
     port = free_port()
     settings = [f"{name}={value}" for name, value in environment(home, redis_url, split, port).items()]
-    command = ["env", "-i", *settings, "make", "-s", "serve"]
+    command = ["env", "-i", *settings, *MAKE_SERVE]
     url = f"http://127.0.0.1:{port}"
     with (
         running("make-serve", [*command], home, lambda: _alive(url), timeout_s=30),
