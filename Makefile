@@ -123,13 +123,13 @@ setup: .venv/installed .venv-triton/installed ## both environments, from the has
 # --no-deps: a lock is complete, and older pips stumble over the extras that its packages ask of one another.
 .venv/installed: requirements.lock | system-packages
 	@echo "Setting up .venv from requirements.lock (a minute or two, once)"
-	@$(PYTHON) -m venv .venv
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv  # one interpreter for its lifetime, whichever PATH finds later
 	@$(BIN)/pip install --quiet --use-pep517 --no-deps --require-hashes -r requirements.lock
 	@pwd > .venv/lib/$(PYTHON_LIB)/site-packages/drift-platform.pth  # an editable install that needs no build tool
 	@touch $@
 
 .venv-triton/installed: triton_models/requirements.lock | system-packages
 	@echo "Setting up .venv-triton from triton_models/requirements.lock"
-	@$(PYTHON) -m venv .venv-triton
+	@[ -x .venv-triton/bin/python ] || $(PYTHON) -m venv .venv-triton
 	@.venv-triton/bin/pip install --quiet --use-pep517 --no-deps --require-hashes -r triton_models/requirements.lock
 	@touch $@
