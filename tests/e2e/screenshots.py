@@ -43,7 +43,7 @@ PAGES = {
         f"/asset-groups?expanded={quote(','.join(f'global@global:{g}' for g in GROUPS))}", (1900, 1000)
     ),
     "canary-verdict": Page("/assets/canary_verdict?view=checks", (1600, 900)),
-    "canary-verdict-lineage": Page("/assets/canary_verdict?view=lineage&lineageScope=upstream", (1900, 900)),
+    "canary-verdict-lineage": Page("/assets/canary_verdict?view=lineage&lineageScope=upstream", (1700, 760)),
     "runs": Page("/runs", (1600, 900)),
 }
 
