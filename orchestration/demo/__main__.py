@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.demo import story as steps
+from orchestration.demo.automation import show_automation
 from orchestration.demo.conviction import convict
 from orchestration.demo.dagster_runs import DagsterError
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
@@ -34,6 +35,7 @@ STEPS: list[Step] = [
     ("drift", "The log lands in Parquet and Evidently compares it with the training data", steps.report_drift),
     ("canary", "A bad challenger becomes the canary", steps.try_challenger),
     ("rollback", "Evidence convicts it and a Dagster sensor rolls it back", convict),
+    ("automation", "What the daemon did by itself meanwhile, and what it waits for", show_automation),
 ]
 # What a person can act on is one line. Anything else is a defect of ours and keeps its traceback.
 EXPECTED = (

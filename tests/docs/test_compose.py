@@ -18,7 +18,7 @@ from tests.servers import BIN, ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
+DOCKERFILE = (ROOT / "orchestration" / "container" / "Dockerfile").read_text()
 # Ports of the embedded profile that containers keep to themselves.
 INSIDE = {"code_server_port"}
 
@@ -109,7 +109,7 @@ def test_options_that_the_embedded_profile_does_not_use_are_known() -> None:
 def test_the_image_runs_as_nobody_special_and_holds_no_state() -> None:
     users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
     assert users[-1] == "drift"
-    ignored = (ROOT / ".dockerignore").read_text().split()
+    ignored = (ROOT / "orchestration" / "container" / "Dockerfile.dockerignore").read_text().split()
     assert {".local", ".venv", ".venv-triton", ".git"} <= set(ignored)
     for source in re.findall(r"^COPY --chown=drift (.+) \S+$", DOCKERFILE, re.MULTILINE):
         assert all((ROOT / part).exists() for part in source.split())
