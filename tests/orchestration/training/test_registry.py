@@ -41,11 +41,9 @@ def mlflow(mlflow_tracking: MlflowServer) -> Iterator[ModuleType]:
     import mlflow
 
     mlflow.set_tracking_uri(mlflow_tracking.url)
-    mlflow.set_registry_uri(mlflow_tracking.url)
     mlflow.set_experiment("test")
     yield mlflow
     mlflow.set_tracking_uri(None)
-    mlflow.set_registry_uri(None)
 
 
 def registered(mlflow: ModuleType, alias: Alias, **options: object) -> ModelContract:
