@@ -49,7 +49,14 @@ def test_parity_holds_for_any_vector_nan_in_every_column_included(vectors: np.nd
 def test_parity_holds_where_a_split_parts_neighbouring_float32_values() -> None:
     below = np.random.default_rng(3).normal(20, 10, 400).astype(np.float32)
     values = np.stack([below, np.nextafter(below, np.float32(np.inf))])
-    parts = {"objective": "binary", "min_data_in_leaf": 1, "min_data_in_bin": 1, "max_bin": 4095, "verbosity": -1}
+    parts = {
+        "objective": "binary",
+        "min_data_in_leaf": 1,
+        "min_data_in_bin": 1,
+        "max_bin": 4095,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
     vectors = np.repeat(values.T.reshape(-1, 1), 3, axis=0)
     labels = np.tile([0, 0, 0, 1, 1, 1], 400)
     booster = lgb.train(parts | {"num_leaves": 400}, lgb.Dataset(vectors, labels), 10)
