@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from serving_gateway.by_hand import actor, refuse
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import Acknowledgement, NoRolloutError, RolloutStore, UnreadableDocumentError
-from serving_gateway.control.transitions import rolled_back
+from serving_gateway.control.transitions import on_trial, rolled_back
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 ALIVE_WITHIN_S = 3.0
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _explain(store: RolloutStore) -> int:
     state = store.read()
-    if state is None or not _has_something_to_roll_back(state):
+    if state is None or not on_trial(state):
         return _nothing(state)
     print(_described(state))
     alive = [a for a, age_s in store.heard() if age_s <= ALIVE_WITHIN_S]
@@ -63,7 +63,7 @@ def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
 
     def transition(state: RolloutState) -> RolloutState | None:
         changed.clear()
-        if not _has_something_to_roll_back(state):
+        if not on_trial(state):
             return None
         changed.append(rolled_back(state, actor=actor(), reason=reason, now=datetime.now(UTC)))
         return changed[0]
@@ -91,10 +91,6 @@ def _confirmed(store: RolloutStore, state: RolloutState, timeout_s: float, start
         return _fail("no gateway is alive, so none confirmed it; a gateway that starts now takes it up")
     print(f"Served by {_names(gateways)} after {time.monotonic() - started:.3f} s.")
     return 0
-
-
-def _has_something_to_roll_back(state: RolloutState) -> bool:
-    return state.canary_weight_bp > 0 or state.arms.shadow is not None
 
 
 def _nothing(state: RolloutState | None) -> int:

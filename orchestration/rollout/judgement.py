@@ -13,6 +13,7 @@ from orchestration.rollout.evidence import paired_rows
 from orchestration.rollout.policy import POLICY
 from orchestration.rollout.verdict import Verdict, judge
 from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.transitions import on_trial
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,8 @@ class Trial:
 
     @classmethod
     def of(cls, state: RolloutState | None) -> "Trial | None":
-        """The trial under way, or None when no canary has traffic and none shadows."""
-        if state is None or state.arms.canary is None:
-            return None
-        if not state.canary_weight_bp and state.arms.shadow != state.arms.canary:
+        """The trial under way, also of a canary that waits with a share of 0; None when there is none."""
+        if state is None or state.arms.canary is None or not on_trial(state):
             return None
         return cls(state.arms.canary.triton_model, state.epoch, state.generation)
 

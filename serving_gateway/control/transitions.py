@@ -84,6 +84,11 @@ def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) 
     )
 
 
+def on_trial(state: RolloutState) -> bool:
+    """Whether a model is being tried. One that waits without a share or a shadow is too: the next share is one change away."""
+    return state.arms.canary is not None and state.phase in {"canary", "shadow"}
+
+
 def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:
     return "shadow" if shadow is not None and not weight_bp else "canary"
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import NoRolloutError, RolloutStore, UnreadableDocumentError
-from serving_gateway.control.transitions import rolled_back
+from serving_gateway.control.transitions import on_trial, rolled_back
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 from serving_gateway.rollout.reflex import TripPolicy, Window, trip_reason
@@ -92,7 +92,7 @@ class Tripwire:
     async def _written(self, trip: Trip) -> bool:
         def transition(state: RolloutState) -> RolloutState | None:
             canary = state.arms.canary
-            if canary is None or canary.triton_model != trip.triton_model or not state.canary_weight_bp:
+            if canary is None or canary.triton_model != trip.triton_model or not on_trial(state):
                 return None
             return rolled_back(state, actor=self._actor, reason=trip.reason, now=datetime.now(UTC))
 

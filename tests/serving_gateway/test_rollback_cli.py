@@ -9,10 +9,11 @@ import msgspec
 import pytest
 import redis
 
+from serving_gateway.canary_split import RefusedError, apply
 from serving_gateway.control import keys
 from serving_gateway.control.store import Acknowledgement, RolloutStore
 from tests.servers import ROOT, free_port
-from tests.serving_gateway.support import CONTRACT, gateway_process, publish_state, state_of, version, wait_for
+from tests.serving_gateway.support import CONTRACT, NOW, gateway_process, publish_state, state_of, version, wait_for
 
 pytestmark = pytest.mark.integration
 CANARY = state_of(CONTRACT, version(2), shadow=version(2), weight_bp=2500, shadow_fraction=1.0)
@@ -60,6 +61,22 @@ def test_run_again_it_still_waits_for_the_gateway_that_lags(redis_url: str) -> N
         assert done.returncode == 1
         assert "older generation: lagging" in done.stderr
     assert store.read().generation == 2  # type: ignore[union-attr]
+
+
+def test_a_canary_that_waits_without_a_share_is_rolled_back_and_gets_none_again(redis_url: str) -> None:
+    store = publish_state(redis_url, state_of(CONTRACT, version(2), weight_bp=1000), CONTRACT, version(2))
+    split(store, 0)
+    assert "weight 0 % -> 0" in rollback(redis_url).stdout
+    assert "Rolled back" in rollback(redis_url, "--confirm").stdout
+    with pytest.raises(RefusedError, match="delay_v2 was rolled back by cli:"):
+        split(store, 5000)
+    state = store.read()
+    assert state is not None
+    assert (state.phase, state.canary_weight_bp) == ("rolled_back", 0)
+
+
+def split(store: RolloutStore, weight_bp: int) -> None:
+    apply(store, weight_bp, reason="CANARY_SPLIT", actor="cli:me", now=NOW)
 
 
 def test_no_live_gateway_is_said_and_fails(redis_url: str) -> None:

@@ -12,7 +12,7 @@ from orchestration.rollout.judgement import Trial
 from orchestration.rollout.verdict import Outcome, Verdict
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control.store import RolloutStore
-from serving_gateway.control.transitions import first_state, rolled_back, start_canary
+from serving_gateway.control.transitions import first_state, rolled_back, set_weight, start_canary
 
 pytestmark = pytest.mark.integration
 BY = {"actor": "test", "reason": "test", "now": datetime(2013, 5, 1, tzinfo=UTC)}
@@ -132,6 +132,15 @@ def test_the_job_takes_the_traffic_and_names_its_run(scene: Scene, by_hand: bool
     assert (state.canary_weight_bp, state.phase, state.reason) == (0, "rolled_back", "worse")
     assert state.actor == f"dagster:job:rollback:{done.run_id}"
     assert Trial.of(state) is None
+
+
+def test_the_job_by_hand_ends_a_canary_that_waits_without_a_share(scene: Scene) -> None:
+    scene.store.change(lambda s: start_canary(s, arm(2), weight_bp=1000, shadow_fraction=0.0, **BY))
+    scene.store.change(lambda s: set_weight(s, 0, **BY))
+    rollback.execute_in_process(instance=scene.instance)
+    state = scene.store.read()
+    assert state is not None
+    assert state.phase == "rolled_back"
 
 
 def test_the_job_leaves_a_rollout_alone_that_has_moved_on(scene: Scene) -> None:

@@ -107,11 +107,13 @@ def test_a_model_that_only_shadows_is_on_trial_too() -> None:
     assert Trial.of(state) == TRIAL
 
 
-def test_a_trial_is_a_canary_with_traffic() -> None:
+def test_a_trial_is_a_canary_until_it_is_rolled_back() -> None:
     state = RolloutState(
         epoch=1, generation=3, phase="canary", arms=Arms(baseline=arm(1), canary=arm(2)), canary_weight_bp=1000
     )
     assert Trial.of(state) == TRIAL
     assert Trial.of(None) is None
+    waiting = RolloutState(epoch=1, generation=3, phase="canary", arms=Arms(baseline=arm(1), canary=arm(2)))
+    assert Trial.of(waiting) == TRIAL, "the next share is one change away"
     idle = RolloutState(epoch=1, generation=3, phase="rolled_back", arms=Arms(baseline=arm(1), canary=arm(2)))
     assert Trial.of(idle) is None

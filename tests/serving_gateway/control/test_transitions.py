@@ -2,7 +2,14 @@
 
 import pytest
 
-from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, set_weight, start_canary
+from serving_gateway.control.transitions import (
+    first_state,
+    on_trial,
+    rolled_back,
+    set_baseline,
+    set_weight,
+    start_canary,
+)
 from tests.serving_gateway.support import CONTRACT, NOW, arm_of, version
 
 ONE, TWO = arm_of(CONTRACT), arm_of(version(2))
@@ -43,7 +50,11 @@ def test_another_weight_changes_nothing_but_the_weight(weight_bp: int, phase: st
 
 def test_a_canary_without_shadow_or_weight_waits() -> None:
     alone = start_canary(FIRST, TWO, weight_bp=500, shadow_fraction=0.0, actor="b", reason="try", now=NOW)
-    assert set_weight(alone, 0, actor="c", reason="wait", now=NOW).phase == "canary"
+    waiting = set_weight(alone, 0, actor="c", reason="wait", now=NOW)
+    assert waiting.phase == "canary"
+    assert on_trial(waiting)
+    assert not on_trial(rolled_back(waiting, actor="c", reason="bad", now=NOW))
+    assert not on_trial(FIRST)
 
 
 def test_rollback_takes_all_traffic_from_the_canary_and_keeps_its_name() -> None:
