@@ -4,6 +4,7 @@ Crons are every minute in this stack. The event clock stands two months after th
 """
 
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,13 @@ def test_the_log_is_landed_and_the_drift_report_written(a_minute: dict[str, Run]
 
 def test_a_schedule_without_anything_to_do_says_why(today: Platform) -> None:
     """As the UI's "Preview tick result" asks."""
-    query = """mutation ScheduleDryRunMutation($of: ScheduleSelector!) { scheduleDryRun(selectorData: $of) {
-        ... on DryRunInstigationTick { evaluationResult { skipReason } } } }"""
+    query = """mutation ScheduleDryRunMutation($of: ScheduleSelector!, $at: Float) {
+        scheduleDryRun(selectorData: $of, timestamp: $at) {
+            ... on DryRunInstigationTick { evaluationResult { skipReason } } } }"""
     today.store.advance_clock(datetime(2014, 2, 1, tzinfo=UTC))
     try:
         of = {**today.runs.repository, "scheduleName": "daily_features"}
-        found = today.runs.ask(query, {"of": of})["scheduleDryRun"]["evaluationResult"]
+        found = today.runs.ask(query, {"of": of, "at": time.time()})["scheduleDryRun"]["evaluationResult"]
     finally:
         set_clock(today)
     assert "the source has no 2014-01-31" in found["skipReason"]
