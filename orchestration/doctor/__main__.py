@@ -68,6 +68,11 @@ def _looked_at(name: str, settings: Settings) -> list[Finding]:
         return check(settings)
     except (httpx.HTTPError, redis.RedisError, OSError, UnreadableDocumentError, ValueError) as error:
         return [Finding(name, "attention", f"could not be looked at: {error}", section)]
+    except (LookupError, TypeError, AttributeError) as error:
+        foreign = (
+            f"answers, but not as ours ({type(error).__name__}: {error}): is it another's port, or another version?"
+        )
+        return [Finding(name, "attention", foreign, section)]
 
 
 def _show(found: Sequence[Finding]) -> None:

@@ -1,20 +1,23 @@
 """Is each process of the embedded profile up? One probe a service, each over the protocol its users speak."""
 
-import socket
 from collections.abc import Callable
+from typing import Any
 
 import httpx
+import redis
 
 from orchestration.settings import Settings
 
 Probe = Callable[[], bool]
+# Of somebody who is away, or who does not answer as Dagster does.
+_NOT_DAGSTER = (httpx.HTTPError, ValueError, LookupError, TypeError)
 
 
 def probes(settings: Settings) -> dict[str, Probe]:
     """Service name to a probe that returns True once the service answers as healthy."""
     triton, mlflow = f"http://{settings.triton_http}", settings.mlflow_url
     return {
-        "redis": lambda: _redis(settings.redis_port),
+        "redis": lambda: _redis(settings.redis_url),
         "triton": lambda: _http(f"{triton}/v2/health/ready"),
         "mlflow": lambda: _http(f"{mlflow}/health"),
         "gateway": lambda: _http(f"{settings.gateway_url}/health"),
@@ -25,12 +28,11 @@ def probes(settings: Settings) -> dict[str, Probe]:
     }
 
 
-def _redis(port: int) -> bool:
+def _redis(url: str) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
+        with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+            return bool(client.ping())
+    except (redis.RedisError, ValueError):
         return False
 
 
@@ -42,19 +44,21 @@ def _http(url: str) -> bool:
 
 
 def _dagster_definitions(url: str) -> bool:
-    found = _graphql(url, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
-    return bool(found.get("repositoriesOrError", {}).get("nodes"))
+    query = "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }"
+    try:
+        return bool(_graphql(url, query)["repositoriesOrError"]["nodes"])
+    except _NOT_DAGSTER:
+        return False
 
 
 def _dagster_daemon(url: str) -> bool:
-    found = _graphql(url, "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }")
-    statuses = found.get("instance", {}).get("daemonHealth", {}).get("allDaemonStatuses", [])
-    return bool(statuses) and all(s["healthy"] for s in statuses if s["required"])
-
-
-def _graphql(url: str, query: str) -> dict[str, dict[str, dict[str, list[dict[str, bool]]]]]:
+    query = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
     try:
-        answer = httpx.post(f"{url}/graphql", json={"query": query}, timeout=5, trust_env=False).json()
-    except (httpx.HTTPError, ValueError):
-        return {}
-    return answer.get("data") or {}
+        statuses = _graphql(url, query)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return bool(statuses) and all(s["healthy"] for s in statuses if s["required"])
+    except _NOT_DAGSTER:
+        return False
+
+
+def _graphql(url: str, query: str) -> Any:
+    return httpx.post(f"{url}/graphql", json={"query": query}, timeout=5, trust_env=False).json()["data"]

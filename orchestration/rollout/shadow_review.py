@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestration.console import table_console
-from orchestration.rollout.shadow_runs import ShadowReviewError, client
+from orchestration.rollout.shadow_runs import ShadowReviewError, client, without_password
 from orchestration.settings import Settings
 
 METRICS = ("shadow_rows", "shadow_brier_difference", "shadow_evidence_fail", "shadow_evidence_pass")
@@ -15,7 +16,7 @@ METRICS = ("shadow_rows", "shadow_brier_difference", "shadow_evidence_fail", "sh
 
 @dataclass(frozen=True)
 class Review:
-    """One MLflow run with the tag `shadow=true`. `metrics` are the last verdict's, by name; empty before the first."""
+    """One MLflow run with the tag `shadow=true`. `metrics` are those of `verdict`; both empty until `trial` is judged."""
 
     run_id: str
     url: str
@@ -64,14 +65,18 @@ def _review(mlflow: Any, url: str, run: Any) -> Review:
     versions = mlflow.search_model_versions(f"run_id = '{run_id}'")
     return Review(
         run_id=run_id,
-        url=f"{url}/#/experiments/{run.info.experiment_id}/runs/{run_id}",
+        url=f"{without_password(url)}/#/experiments/{run.info.experiment_id}/runs/{run_id}",
         model=", ".join(f"{v.name} version {v.version}" for v in versions),
         since=tags.get("shadow_since", ""),
         trial=tags.get("shadow_trial", ""),
         ended=tags.get("shadow_ended", ""),
         end=tags.get("shadow_end", ""),
         verdict=tags.get("shadow_verdict", ""),
-        metrics={name: run.data.metrics[name] for name in METRICS if name in run.data.metrics},
+        metrics={
+            name: value
+            for name in METRICS
+            if "shadow_verdict" in tags and not math.isnan(value := run.data.metrics.get(name, math.nan))
+        },
     )
 
 

@@ -4,9 +4,11 @@ The rollout's audit stream says when a model shadowed; the tags follow it, whoev
 written after a change, never before, and what MLflow missed while it was away is made up by the next call.
 """
 
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from orchestration.rollout.judgement import Trial
@@ -80,25 +82,25 @@ def mark_shadows(store: RolloutStore, mlflow_url: str) -> list[str]:
 
 
 def log_verdict(store: RolloutStore, mlflow_url: str, trial: Trial, verdict: Verdict) -> None:
-    """Write the verdict on a shadow to its run: metrics at the step of its rows, and the sentence as a tag.
+    """Write the verdict on a shadow to its run: its figures as metrics, NaN where it has none, the sentence as a tag.
 
     Nothing is written for a model that has not shadowed in this trial. Raises ShadowReviewError.
     """
     spells = latest_spells(store.history(LOOK_BACK))
-    spell = next((s for s in spells if s.arm.triton_model == trial.canary), None)
+    spell = next((s for s in spells if (s.arm.triton_model, *s.trial) == astuple(trial)), None)
     contract = store.contract(spell.arm.contract_digest) if spell else None
     if contract is None:
         return
-    metrics = {"shadow_rows": float(verdict.rows)}
-    if verdict.rows:
-        metrics |= {
-            "shadow_brier_difference": verdict.brier_difference,
-            "shadow_evidence_fail": verdict.e_fail,
-            "shadow_evidence_pass": verdict.e_pass,
-        }
+    metrics = {
+        "shadow_rows": float(verdict.rows),
+        "shadow_brier_difference": verdict.brier_difference,
+        "shadow_evidence_fail": verdict.e_fail,
+        "shadow_evidence_pass": verdict.e_pass,
+    }
+    now_ms = time.time_ns() // 1_000_000  # to MLflow the highest step is the latest, and a new trial has fewer rows
     with client(mlflow_url) as mlflow:
         for name, value in metrics.items():
-            mlflow.log_metric(contract.mlflow_run_id, name, value, step=verdict.rows)
+            mlflow.log_metric(contract.mlflow_run_id, name, value, step=now_ms)
         mlflow.set_tag(contract.mlflow_run_id, "shadow_verdict", f"{verdict.outcome}: {verdict.reason}")
 
 
@@ -108,16 +110,28 @@ def client(url: str) -> Iterator[Any]:
     import httpx
 
     try:  # MLflow's own client would try again for minutes
-        httpx.get(f"{url}/health", timeout=REACH_TIMEOUT_S, trust_env=False)
-    except httpx.HTTPError as error:
-        raise ShadowReviewError(f"MLflow at {url} does not answer ({error}); see its log, then judge again") from error
+        httpx.get(f"{url}/health", timeout=REACH_TIMEOUT_S, trust_env=False).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _unreviewed(
+            f"MLflow at {url} does not answer as MLflow ({error}); see its log, then judge again"
+        ) from None
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
         yield MlflowClient(tracking_uri=url)
     except MlflowException as error:
-        raise ShadowReviewError(f"MLflow at {url}: {error.message}") from error
+        raise _unreviewed(f"MLflow at {url}: {error.message}") from None
+
+
+def without_password(text: str) -> str:
+    """`text` as it may be shown: addresses lose user and password."""
+    return re.sub(r"//\S*@", "//", text)
+
+
+def _unreviewed(what: str) -> ShadowReviewError:
+    """Raised without its cause, whose words hold the whole address: notices and Dagster's pages show them."""
+    return ShadowReviewError(without_password(what))
 
 
 def _bring_in_line(mlflow: Any, run_id: str, tags: Mapping[str, str | None]) -> bool:
@@ -130,6 +144,8 @@ def _bring_in_line(mlflow: Any, run_id: str, tags: Mapping[str, str | None]) -> 
             return False
         raise
     differing = {name: value for name, value in tags.items() if standing.get(name) != value}
+    if "shadow_trial" in differing and "shadow_verdict" in standing:
+        differing["shadow_verdict"] = None  # it was another trial's
     for name, value in differing.items():
         if value is None:
             mlflow.delete_tag(run_id, name)

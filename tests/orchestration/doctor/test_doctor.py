@@ -8,9 +8,11 @@ import redis
 
 from orchestration.doctor.__main__ import CHECKS, main
 from orchestration.doctor.features import check_features, newest
+from orchestration.embedded.health import probes
 from orchestration.features.layout import write_layouts
 from orchestration.settings import Settings
-from tests.servers import free_port
+from tests.orchestration.foreign_server import foreign_server
+from tests.servers import RedisServer, free_port
 from tests.serving_gateway.support import (
     BOARD,
     EVENT_TIME_US,
@@ -49,6 +51,70 @@ def test_a_bad_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv("GATEWAY_PORT", "eighty")
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("doctor: GATEWAY_PORT must be a port number")
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (404, {"detail": "Not Found"}),
+        (200, {"status": "ok"}),
+        (200, {"data": {"failed": {"results": [{}]}, "active": {"results": []}, "instance": None}}),
+        (200, ["a", "b"]),
+        (200, "a"),
+        (200, None),
+    ],
+    ids=str,
+)
+def test_somebody_else_on_our_ports_is_a_finding(
+    nowhere: Path,
+    status: int,
+    document: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with foreign_server(status, document) as port:
+        for name in ("GATEWAY_PORT", "TRITON_HTTP_PORT", "DAGSTER_PORT"):
+            monkeypatch.setenv(name, str(port))
+        assert main(["--json"]) == 1
+    listed = json.loads(capsys.readouterr().out)
+    found = {f["check"]: f for f in listed}
+    assert found["gateway"]["state"] == "attention"
+    assert set(CHECKS) - {"services"} <= set(found)
+    if status == 404:
+        assert "none of 8 answers" in found["services"]["says"]
+        assert "answers, but not as ours (KeyError: 'error')" in found["gateway"]["says"]
+    else:
+        assert found["dagster definitions"]["state"] == found["dagster daemon"]["state"] == "down"
+
+
+@pytest.mark.integration
+def test_redis_is_asked_where_its_url_says(
+    nowhere: Path, redis_process: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load()
+    assert not probes(settings)["redis"]()
+    monkeypatch.setenv("REDIS_URL", f"redis://localhost:{redis_process.port}/0")
+    assert probes(settings)["redis"]()
+    monkeypatch.setenv("REDIS_PORT", str(redis_process.port))
+    for url in (f"redis://127.0.0.1:{free_port()}/0", "no address"):
+        monkeypatch.setenv("REDIS_URL", url)
+        assert not probes(Settings.load())["redis"]()
+
+
+@pytest.mark.integration
+def test_a_damaged_value_of_the_store_is_a_finding(
+    nowhere: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    write_layouts(Settings.load().feature_layout, LAYOUTS)
+    with redis.Redis.from_url(redis_url) as client:
+        put_all_views(client)
+        (key, *_) = client.scan_iter(match=b"?\x00\x00\x00*")
+        client.hset(key, mapping={layout.timestamp_field: b"\x08" for layout in LAYOUTS})
+    main(["--json"])
+    found = {f["check"]: f for f in json.loads(capsys.readouterr().out)}
+    assert found["online store"]["state"] == "attention"
+    assert "IndexError" in found["online store"]["says"]
 
 
 @pytest.mark.integration

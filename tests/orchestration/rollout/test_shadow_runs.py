@@ -2,6 +2,7 @@
 
 import json
 import math
+import traceback
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from orchestration.rollout import shadow_review
 from orchestration.rollout.act import roll_back, serve_baseline, serve_canary
 from orchestration.rollout.judgement import Trial
-from orchestration.rollout.shadow_runs import ShadowReviewError, latest_spells, log_verdict, mark_shadows
+from orchestration.rollout.shadow_runs import ShadowReviewError, client, latest_spells, log_verdict, mark_shadows
 from orchestration.rollout.verdict import Verdict
 from serving_gateway.contracts import Arm
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, set_weight, start_canary
+from tests.orchestration.foreign_server import foreign_server
 from tests.servers import MlflowServer, free_port
 from tests.serving_gateway.support import CONTRACT
 
@@ -107,6 +109,9 @@ class Scene:
         assert trial is not None
         return trial
 
+    def review(self) -> shadow_review.Review:
+        return next(r for r in shadow_review.reviews(self.url, limit=1000) if r.run_id == self.run_id)
+
     def tags(self) -> dict[str, str]:
         tags = self.mlflow.get_run(self.run_id).data.tags
         return {name: value for name, value in tags.items() if name.startswith("shadow")}
@@ -154,7 +159,9 @@ def test_what_mlflow_missed_is_made_up_for(scene: Scene) -> None:
 def test_a_verdict_leaves_its_figures_and_its_sentence(scene: Scene) -> None:
     trial = scene.shadow()
     log_verdict(scene.store, scene.url, trial, Verdict("inconclusive", "no rows yet", 0))
-    assert scene.metrics() == {"shadow_rows": 0}
+    metrics = scene.metrics()
+    assert metrics["shadow_rows"] == 0
+    assert math.isnan(metrics["shadow_brier_difference"])
     log_verdict(scene.store, scene.url, trial, FAILED)
     assert scene.metrics() == {
         "shadow_rows": 300,
@@ -170,6 +177,65 @@ def test_a_verdict_on_a_model_that_never_shadowed_is_written_nowhere(scene: Scen
     scene.shadow()
     log_verdict(scene.store, scene.url, Trial("m_v7", 1, 2), FAILED)
     assert scene.metrics() == {}
+
+
+@pytest.mark.integration
+def test_a_second_trial_is_reviewed_by_its_own_figures(scene: Scene) -> None:
+    """It has fewer rows than the first had."""
+    trial = scene.shadow()
+    mark_shadows(scene.store, scene.url)
+    log_verdict(scene.store, scene.url, trial, FAILED)
+    roll_back(scene.store, trial, reason="worse", actor="cli:me")
+    mark_shadows(scene.store, scene.url)
+    assert scene.review().verdict == "fail: worse on 300 rows", "the end of a trial keeps what was found of it"
+    second = scene.shadow()
+    mark_shadows(scene.store, scene.url)
+    assert (scene.review().verdict, scene.review().metrics) == ("", {})
+    log_verdict(scene.store, scene.url, second, Verdict("inconclusive", "no rows yet", 0))
+    assert scene.review().metrics == {"shadow_rows": 0, "shadow_evidence_fail": 1, "shadow_evidence_pass": 1}
+    log_verdict(scene.store, scene.url, second, Verdict("inconclusive", "too few", 40, -0.01, 2.0, 3.0))
+    assert scene.review().metrics == {
+        "shadow_rows": 40,
+        "shadow_brier_difference": -0.01,
+        "shadow_evidence_fail": 2,
+        "shadow_evidence_pass": 3,
+    }
+
+
+@pytest.mark.integration
+def test_a_canary_that_no_longer_shadows_leaves_the_review_alone(scene: Scene) -> None:
+    trial = scene.shadow()
+    mark_shadows(scene.store, scene.url)
+    log_verdict(scene.store, scene.url, trial, FAILED)
+    roll_back(scene.store, trial, reason="worse", actor="cli:me")
+    arm = scene.arm(2, scene.run_id)
+    alone = Trial.of(serve_canary(scene.store, arm, weight=0.1, shadow_fraction=0, actor="test", now=BEGAN))
+    assert alone is not None
+    mark_shadows(scene.store, scene.url)
+    log_verdict(scene.store, scene.url, alone, Verdict("inconclusive", "no rows yet", 0))
+    assert scene.tags()["shadow_verdict"] == "fail: worse on 300 rows"
+    assert scene.metrics()["shadow_rows"] == 300
+
+
+def test_a_password_in_mlflows_address_is_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3@cret@127.0.0.1:{free_port()}")
+    assert shadow_review.main([]) == 1
+    told = capsys.readouterr().err
+    assert "MLflow at http://127.0.0.1:" in told
+    assert "s3" not in told
+    assert "cret" not in told
+
+
+def test_what_answers_on_mlflows_port_must_be_well() -> None:
+    with (
+        foreign_server(404, {"detail": "Not Found"}) as port,
+        pytest.raises(ShadowReviewError, match="404") as refused,
+        client(f"http://me:s3cret@127.0.0.1:{port}"),
+    ):
+        pass
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.integration
