@@ -14,13 +14,18 @@ import pytest
 import yaml
 
 from orchestration.settings import Settings
+from serving_gateway.settings import Settings as GatewaySettings
+from tests.docs.test_tables import resolved, variables
 from tests.servers import BIN, ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-DOCKERFILE = (ROOT / "orchestration" / "container" / "Dockerfile").read_text()
+DOCKERFILE = Path("orchestration") / "container" / "Dockerfile"
+IMAGE = (ROOT / DOCKERFILE).read_text()
 # Ports of the embedded profile that containers keep to themselves.
 INSIDE = {"code_server_port"}
+# Folders and files of the machine outside, and what `make serve` alone reads.
+OUTSIDE = {"FLIGHTS_SOURCE", "REPORTS_PATH", "DRIFT_REFERENCE_PATH", "DRIFT_CURRENT_PATH", "CANARY_SPLIT"}
 
 
 def commands() -> list[tuple[str, str]]:
@@ -58,7 +63,8 @@ def test_every_port_is_published_on_loopback_as_it_is_without_docker() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_of_the_one_image_and_says_when_it_is_well(name: str) -> None:
     service = SERVICES[name]
-    assert (service["image"], service["build"]) == ("drift-platform", ".")
+    assert (service["image"], service["build"]) == ("drift-platform", {"context": ".", "dockerfile": str(DOCKERFILE)})
+    assert (ROOT / DOCKERFILE).exists()
     assert service["healthcheck"]["test"]
     assert set(service.get("depends_on", {})) <= set(SERVICES)
     assert service["volumes"] == ["state:/state"]
@@ -77,7 +83,7 @@ def test_a_service_finds_its_neighbours_by_names_that_are_there(name: str) -> No
 def test_a_command_exists(service: str, command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "curl":
-        assert "curl" in DOCKERFILE
+        assert "curl" in IMAGE
         assert f":{SERVICES[service]['ports'][0].split(':')[1]}/" in command
         return
     assert (BIN / program).exists(), f"{program} is not in the environment that the image has"
@@ -107,16 +113,40 @@ def test_options_that_the_embedded_profile_does_not_use_are_known() -> None:
 
 
 def test_the_image_runs_as_nobody_special_and_holds_no_state() -> None:
-    users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
+    users = re.findall(r"^USER (\w+)$", IMAGE, re.MULTILINE)
     assert users[-1] == "drift"
-    ignored = (ROOT / "orchestration" / "container" / "Dockerfile.dockerignore").read_text().split()
-    assert {".local", ".venv", ".venv-triton", ".git"} <= set(ignored)
-    for source in re.findall(r"^COPY --chown=drift (.+) \S+$", DOCKERFILE, re.MULTILINE):
+    ignored = (ROOT / f"{DOCKERFILE}.dockerignore").read_text().split()
+    assert {".local", ".venv", ".venv-triton", ".git", ".env"} <= set(ignored)
+    for source in re.findall(r"^COPY --chown=drift (.+) \S+$", IMAGE, re.MULTILINE):
         assert all((ROOT / part).exists() for part in source.split())
 
 
 def test_nothing_in_the_files_is_a_secret() -> None:
-    assert not re.search(r"password|secret:|token|api_key", yaml.dump(SERVICES) + DOCKERFILE, re.IGNORECASE)
+    assert not re.search(r"password|secret:|token|api_key", yaml.dump(SERVICES) + IMAGE, re.IGNORECASE)
+
+
+def test_a_file_of_settings_that_holds_one_is_not_kept() -> None:
+    """.env.example tells people to make it."""
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_setting_is_fixed_or_passed_on(name: str) -> None:
+    fixed_ports = {port.upper() for port in Settings.port_defaults()}
+    environment = SERVICES[name]["environment"]
+    assert variables() - set(environment) - fixed_ports - {"GATEWAY_HOST", "GATEWAY_ID"} == OUTSIDE
+
+
+def test_what_is_passed_on_empty_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [key for key, value in COMPOSE["x-service"]["environment"].items() if value == f"${{{key}-}}"]
+    assert {"SLACK_WEBHOOK_URL", "REFLEX", "GATEWAY_MAX_ROWS"} <= set(passed)
+    for key in passed:
+        monkeypatch.delenv(key, raising=False)
+    batch, gateway = resolved(Settings.load()), GatewaySettings.load({})
+    for key in passed:
+        monkeypatch.setenv(key, "")
+    assert resolved(Settings.load()) == batch
+    assert GatewaySettings.load(dict.fromkeys(passed, "")) == gateway
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose (Debian's will do)")
