@@ -62,7 +62,10 @@ def _tell_audit(story: Story, launched: float, seconds: float) -> None:
         raise StepFailedError(f"the audit names {last.actor!r}, not a run of the sensor")
     story.narrator.tell(f"Canary traffic at zero {seconds:.1f} s after the check failed; no request failed meanwhile")
     story.narrator.tell(f"Audit: generation {last.generation}, {last.phase}, by {last.actor}")
-    story.narrator.tell(f"Rollback run: {story.settings.dagster_url}/runs/{run_id}")
+    run = story.runs.wait(run_id)  # a stack that stops now would cut off what follows the rollback
+    if run.status != "SUCCESS":
+        raise StepFailedError(f"the rollback's run failed: {run.failure} ({run.url})")
+    story.narrator.tell(f"Rollback run: {run.url}")
 
 
 class _Traffic:
