@@ -46,14 +46,14 @@ def completed_day(now: datetime, known: Collection[date]) -> date:
 
 
 def missing_days(now: datetime, known: Collection[date], stored: Collection[date]) -> tuple[date, date]:
-    """First and last of the completed days after the newest of them that is stored, MAX_CATCH_UP at most.
+    """First and last of the completed days after the newest of them that is `stored`, MAX_CATCH_UP at most.
 
     Holes before that one stay: somebody left them out. Raises NotDueError.
     """
     before = {day for day in stored if day < now.date()}
     if not before:
         raise NotDueError(
-            f"raw_flights has no day before {now.date()}: run ingest_and_compute on a first range of days"
+            f"no day before {now.date()} has all its assets: run ingest_and_compute on a first range of days"
         )
     first, last = max(before) + DAY, completed_day(now, known)
     if last < first:

@@ -9,6 +9,8 @@ from orchestration.ingestion.columns import Column
 
 # The source's weather ends on 2013-12-30; the end is exclusive.
 DAILY = dg.DailyPartitionsDefinition(start_date="2013-01-01", end_date="2013-12-31")
+# What a day becomes, in this order.
+DAILY_ASSETS = ("raw_flights", "raw_weather", "feature_views", "training_rows")
 # A run costs seconds to start: a range of days is one run.
 ONE_RUN = dg.BackfillPolicy.single_run()
 OWNERS = ["team:ml-platform"]

@@ -14,6 +14,8 @@ from orchestration.timetable import NotDueError
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 
+# Runs that a sensor requests for the same thing before it leaves the matter to a person.
+ATTEMPTS = 3
 Evaluation = Callable[[Any], Any]
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -60,9 +62,10 @@ def known_days() -> set[date]:
     return {date.fromisoformat(key) for key in DAILY.get_partition_keys()}
 
 
-def stored_days(instance: dg.DagsterInstance, asset: str) -> set[date]:
-    """The days of a daily asset that are materialized."""
-    return {date.fromisoformat(key) for key in instance.get_materialized_partitions(dg.AssetKey(asset))}
+def stored_days(instance: dg.DagsterInstance, *assets: str) -> set[date]:
+    """The days that every one of the daily `assets` has."""
+    found = (instance.get_materialized_partitions(dg.AssetKey(asset)) for asset in assets)
+    return {date.fromisoformat(key) for key in set.intersection(*found)}
 
 
 def require_idle(instance: dg.DagsterInstance, *jobs: str) -> None:
@@ -71,3 +74,36 @@ def require_idle(instance: dg.DagsterInstance, *jobs: str) -> None:
         runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNDER_WAY), limit=1)
         if runs:
             raise NotDueError(f"run {runs[0].run_id[:8]} of {job} is under way")
+
+
+def require_new(instance: dg.DagsterInstance, job: str, run_key: str) -> None:
+    """Raise NotDueError where a run of `job` with this key has succeeded or is under way; a failed one may be repeated.
+
+    Dagster compares a schedule's run keys within one tick only (dagster/_scheduler/scheduler.py,
+    `_get_existing_run_for_request`).
+    """
+    statuses = [dg.DagsterRunStatus.SUCCESS, *_UNDER_WAY]
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, tags={"dagster/run_key": run_key}, statuses=statuses), limit=1)
+    if runs:
+        raise NotDueError(f"run {runs[0].run_id[:8]} of {job} has done {run_key} or is about to")
+
+
+def next_attempt(instance: dg.DagsterInstance, job: str, tags: dict[str, str]) -> int:
+    """Number of the next run of `job` for what `tags` name, from 1. Raises NotDueError after ATTEMPTS of them.
+
+    It belongs into a sensor's run key: Dagster never launches a key again, however its run ended.
+    """
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, tags=tags))
+    if len(runs) >= ATTEMPTS:
+        what = ", ".join(f"{name} {value}" for name, value in tags.items())
+        raise NotDueError(
+            f"{job} has been run {len(runs)} times for {what}, last as {runs[0].run_id[:8]}: mend what that run says, "
+            f"then launch {job} for it by hand"
+        )
+    return len(runs) + 1
+
+
+def came_to_nothing(instance: dg.DagsterInstance, job: str, tags: dict[str, str]) -> bool:
+    """Whether runs of `job` for what `tags` name have ended, none of them well."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, tags=tags))
+    return bool(runs) and all(run.is_finished and not run.is_success for run in runs)

@@ -2,19 +2,17 @@
 
 import dagster as dg
 
-from orchestration.defs.common import DAILY
-
-_DAYS = ["raw_flights", "raw_weather", "feature_views", "training_rows"]
+from orchestration.defs.common import DAILY, DAILY_ASSETS
 
 ingest_and_compute = dg.define_asset_job(
     "ingest_and_compute",
-    selection=_DAYS,
+    selection=[*DAILY_ASSETS],
     partitions_def=DAILY,
     description="A range of days from raw flights and weather to features and training rows, in one run.",
 )
 compute_day = dg.define_asset_job(
     "compute_day",
-    selection=[*_DAYS, "feature_registry", "online_store"],
+    selection=[*DAILY_ASSETS, "feature_registry", "online_store"],
     partitions_def=DAILY,
     description="A day from raw data to training rows; then Redis is brought to the day given as `as_of`.",
 )

@@ -3,7 +3,16 @@
 import dagster as dg
 from dagster._utils.schedules import is_valid_cron_string
 
-from orchestration.defs.due import event_now, known_days, or_skip, require_idle, store, stored_days, waiting_predictions
+from orchestration.defs.due import (
+    event_now,
+    known_days,
+    or_skip,
+    require_idle,
+    require_new,
+    store,
+    stored_days,
+    waiting_predictions,
+)
 from orchestration.settings import Settings
 from orchestration.timetable import DAY, NotDueError, completed_day, training_windows
 
@@ -34,6 +43,7 @@ def daily_features(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """One run a day of event time."""
     day = completed_day(event_now(), known_days())
     require_idle(context.instance, "compute_day", "ingest_and_compute")
+    require_new(context.instance, "compute_day", day.isoformat())
     config = {"ops": {"online_store": {"config": {"as_of": (day + DAY).isoformat()}}}}
     return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=config)
 
@@ -50,8 +60,10 @@ def weekly_challenger(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     _require_served()
     windows = training_windows(event_now(), stored_days(context.instance, "training_rows"))
     require_idle(context.instance, "train_challenger")
+    run_key = windows.holdout[1].isoformat()
+    require_new(context.instance, "train_challenger", run_key)
     config = {"ops": {"challenger_model": {"config": windows.config}}}
-    return dg.RunRequest(run_key=windows.holdout[1].isoformat(), run_config=config)
+    return dg.RunRequest(run_key=run_key, run_config=config)
 
 
 @dg.schedule(
@@ -65,7 +77,9 @@ def daily_drift_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """One run for a stand of the event clock: a clock that rests has nothing new to compare."""
     _require_served()
     require_idle(context.instance, "report_drift")
-    return dg.RunRequest(run_key=event_now().isoformat())
+    run_key = event_now().isoformat()
+    require_new(context.instance, "report_drift", run_key)
+    return dg.RunRequest(run_key=run_key)
 
 
 @dg.schedule(

@@ -61,8 +61,15 @@ def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
         return None
     evaluation = record.event.dagster_event.asset_check_evaluation_data
     metadata: dict[str, Any] = {label: value.value for label, value in evaluation.metadata.items()}
-    if metadata["outcome"] != "fail":
+    if metadata.get("outcome") != "fail":
         return None
+    try:
+        return _read_back(record.run_id, metadata)
+    except (KeyError, TypeError, ValueError):  # not as `verdict_metadata` writes it: somebody else's report
+        return None
+
+
+def _read_back(run_id: str, metadata: dict[str, Any]) -> FailedVerdict:
     trial = Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
     verdict = Verdict(
         outcome="fail",
@@ -72,4 +79,4 @@ def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
         e_fail=float(metadata["evidence that it is worse"]),
         e_pass=float(metadata["evidence that it is not"]),
     )
-    return FailedVerdict(record.run_id, trial, verdict)
+    return FailedVerdict(run_id, trial, verdict)

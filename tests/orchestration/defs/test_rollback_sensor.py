@@ -88,6 +88,15 @@ def test_a_failed_verdict_is_read_back_as_it_was_written(scene: Scene) -> None:
     assert failed.verdict == Verdict("fail", "worse", 3, 0.1, 200.0, 0.5)
 
 
+@pytest.mark.parametrize("metadata", [{}, {"outcome": "fail"}, {"outcome": "fail", "canary": "m_v2", "epoch": "x"}])
+def test_an_evaluation_that_is_not_ours_stops_no_tick(scene: Scene, metadata: dict[str, str]) -> None:
+    foreign = dg.AssetCheckEvaluation(CANARY_CHECK.asset_key, CANARY_CHECK.name, passed=False, metadata=metadata)
+    scene.instance.report_runless_asset_event(foreign)
+    assert isinstance(scene.tick(), dg.SkipReason)
+    scene.judged("fail")
+    assert isinstance(scene.tick(), dg.RunRequest)
+
+
 def test_a_later_verdict_does_not_hide_the_failure(scene: Scene) -> None:
     scene.judged("fail")
     scene.judged("error")

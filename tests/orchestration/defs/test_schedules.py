@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import RUN_KEY_TAG
 
 from orchestration.defs import schedules
 from serving_gateway.contracts.rollout import Arm
@@ -42,6 +43,16 @@ class Scene:
             return
 
         self.instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
+
+    def ended(self, asked: dg.RunRequest, job: str, status: dg.DagsterRunStatus) -> None:
+        """What was asked for has been run, with the tags that the daemon gives its run."""
+
+        @dg.job(name=job)
+        def empty() -> None:
+            return
+
+        assert asked.run_key is not None
+        self.instance.create_run_for_job(empty, status=status, tags={RUN_KEY_TAG: asked.run_key})
 
     def tick(self, schedule: dg.ScheduleDefinition) -> dg.RunRequest | dg.SkipReason:
         found = schedule(dg.build_schedule_context(instance=self.instance))
@@ -93,6 +104,18 @@ def test_drift_is_reported_once_for_a_stand_of_the_clock(scene: Scene) -> None:
     assert scene.asked(schedules.daily_drift_report).run_key == first.run_key
     scene.store.advance_clock(datetime(2013, 5, 4, tzinfo=UTC))
     assert scene.asked(schedules.daily_drift_report).run_key != first.run_key
+
+
+@pytest.mark.parametrize("schedule", [s for s in EVERY if s is not schedules.log_landing], ids=lambda s: s.name)
+def test_while_the_clock_rests_what_is_done_is_not_done_again_and_what_failed_is(
+    scene: Scene, schedule: dg.ScheduleDefinition
+) -> None:
+    scene.stored("training_rows", "2013-03-01", "2013-05-02")
+    asked = scene.asked(schedule)
+    scene.ended(asked, schedule.job_name, dg.DagsterRunStatus.FAILURE)
+    assert scene.asked(schedule).run_key == asked.run_key
+    scene.ended(asked, schedule.job_name, dg.DagsterRunStatus.SUCCESS)
+    assert f"of {schedule.job_name} has done {asked.run_key}" in scene.skipped(schedule)
 
 
 def test_the_log_is_landed_where_predictions_wait(scene: Scene) -> None:

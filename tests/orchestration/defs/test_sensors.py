@@ -6,7 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.defs.sensors_data import DRIFT_CHECK, ingest_completed_days, retrain_on_drift
+from orchestration.defs.common import DAILY_ASSETS
+from orchestration.defs.due import ATTEMPTS
+from orchestration.defs.sensors_data import AS_OF_TAG, DRIFT_CHECK, ingest_completed_days, retrain_on_drift
 from orchestration.defs.sensors_rollout import CHANGES_A_TICK, record_rollout_changes
 from orchestration.notices.journal import read
 from orchestration.notices.notice import Notice
@@ -55,6 +57,26 @@ class Scene:
         for day in DAYS[DAYS.index(first) : DAYS.index(last) + 1]:
             self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
 
+    def computed(self, first: str, last: str) -> None:
+        for asset in DAILY_ASSETS:
+            self.stored(asset, first, last)
+
+    def ended(self, asked: dg.RunRequest, job: str, status: dg.DagsterRunStatus) -> None:
+        """What was asked for has been run."""
+
+        @dg.job(name=job)
+        def empty() -> None:
+            return
+
+        self.instance.create_run_for_job(empty, status=status, tags=dict(asked.tags))
+
+    def asked(self, sensor: dg.SensorDefinition) -> dg.RunRequest:
+        found = self.tick(sensor)
+        if isinstance(found, dg.SensorResult):
+            (found,) = found.run_requests or []
+        assert isinstance(found, dg.RunRequest), found
+        return found
+
     def clock(self, time: str) -> None:
         self.store.advance_clock(datetime.fromisoformat(time).replace(tzinfo=UTC))
 
@@ -93,15 +115,29 @@ def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sc
 
 def test_completed_days_are_asked_for_as_one_range(scene: Scene) -> None:
     scene.clock("2013-02-14T00:01")
-    assert "raw_flights has no day before 2013-02-14" in scene.skipped(ingest_completed_days)
-    scene.stored("raw_flights", "2013-02-01", "2013-02-10")
-    asked = scene.tick(ingest_completed_days)
-    assert isinstance(asked, dg.RunRequest)
+    assert "no day before 2013-02-14 has all its assets" in scene.skipped(ingest_completed_days)
+    scene.computed("2013-02-01", "2013-02-10")
+    asked = scene.asked(ingest_completed_days)
     assert asked.tags["dagster/asset_partition_range_start"] == "2013-02-11"
     assert asked.tags["dagster/asset_partition_range_end"] == "2013-02-13"
-    assert asked.run_key == "2013-02-11:2013-02-13"
-    scene.stored("raw_flights", "2013-02-11", "2013-02-13")
+    scene.computed("2013-02-11", "2013-02-13")
     assert "every completed day is there" in scene.skipped(ingest_completed_days)
+
+
+def test_a_range_whose_run_died_half_way_is_asked_for_again_and_then_left_to_a_person(scene: Scene) -> None:
+    scene.clock("2013-02-14T00:01")
+    scene.computed("2013-02-01", "2013-02-10")
+    keys_asked = []
+    for _ in range(ATTEMPTS):
+        asked = scene.asked(ingest_completed_days)
+        assert asked.tags["dagster/asset_partition_range_start"] == "2013-02-11"
+        keys_asked.append(asked.run_key)
+        scene.stored("raw_flights", "2013-02-11", "2013-02-13")
+        scene.ended(asked, "ingest_and_compute", dg.DagsterRunStatus.FAILURE)
+    assert len(set(keys_asked)) == ATTEMPTS, "the daemon launches a run key once"
+    assert "run 3 times for drift/days 2013-02-11:2013-02-13" in scene.skipped(ingest_completed_days)
+    scene.clock("2013-02-15T00:01")
+    assert scene.asked(ingest_completed_days).tags["dagster/asset_partition_range_start"] == "2013-02-11"
 
 
 def test_an_ingestion_under_way_is_waited_for(scene: Scene) -> None:
@@ -110,15 +146,16 @@ def test_an_ingestion_under_way_is_waited_for(scene: Scene) -> None:
         return
 
     scene.clock("2013-02-14T00:01")
-    scene.stored("raw_flights", "2013-02-01", "2013-02-10")
+    scene.computed("2013-02-01", "2013-02-10")
     scene.instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
     assert "of compute_day is under way" in scene.skipped(ingest_completed_days)
 
 
 def test_drift_asks_for_a_challenger_on_the_days_before_it(scene: Scene) -> None:
     scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    assert scene.skipped(retrain_on_drift) == "there is no drift report yet"
     scene.reported("2013-05-01", drifted=False)
-    assert scene.skipped(retrain_on_drift) == "no drift report has found drift"
+    assert "as of 2013-05-01 00:00, has found no drift" in scene.skipped(retrain_on_drift)
     scene.reported("2013-05-03", drifted=True)
     result = scene.result(retrain_on_drift)
     (asked,) = result.run_requests or []
@@ -139,7 +176,50 @@ def test_drift_asks_once_in_four_weeks_of_event_time(scene: Scene) -> None:
             keys_asked += [request.run_key for request in found.run_requests or []]
         else:
             assert "the next may follow 28 days after" in str(found.skip_message)
-    assert keys_asked == ["drift:2013-05-03T00:00:00+00:00", "drift:2013-05-31T00:00:00+00:00"]
+    assert keys_asked == ["drift:2013-05-03T00:00:00+00:00:1", "drift:2013-05-31T00:00:00+00:00:1"]
+
+
+def test_drift_that_a_later_report_no_longer_finds_asks_for_nothing(scene: Scene) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    scene.reported("2013-05-03", drifted=True)
+    scene.reported("2013-05-10", drifted=False)
+    assert "has found no drift" in scene.skipped(retrain_on_drift)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_challenger_that_came_to_nothing_is_asked_for_again_a_few_times(
+    scene: Scene, status: dg.DagsterRunStatus
+) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    scene.reported("2013-05-03", drifted=True)
+    keys_asked = set()
+    for _ in range(ATTEMPTS):
+        asked = scene.asked(retrain_on_drift)
+        keys_asked.add(asked.run_key)
+        scene.ended(asked, "train_challenger", status)
+    assert len(keys_asked) == ATTEMPTS
+    assert f"3 times for {AS_OF_TAG} 2013-05-03" in scene.skipped(retrain_on_drift)
+
+
+def test_a_challenger_that_was_trained_is_asked_for_again_where_the_cursor_is_reset(scene: Scene) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    scene.reported("2013-05-03", drifted=True)
+    asked = scene.asked(retrain_on_drift)
+    scene.ended(asked, "train_challenger", dg.DagsterRunStatus.SUCCESS)
+    assert "28 days" in scene.skipped(retrain_on_drift)
+    scene.cursor = None
+    assert scene.asked(retrain_on_drift).run_key != asked.run_key
+
+
+@pytest.mark.parametrize("metadata", [{}, {"as_of": "soon"}])
+def test_an_evaluation_that_is_not_ours_hides_none_of_ours(scene: Scene, metadata: dict[str, str]) -> None:
+    scene.stored("training_rows", "2013-02-01", "2013-05-20")
+    foreign = dg.AssetCheckEvaluation(DRIFT_CHECK.asset_key, DRIFT_CHECK.name, passed=False, metadata=metadata)
+    scene.instance.report_runless_asset_event(foreign)
+    assert scene.skipped(retrain_on_drift) == "there is no drift report yet"
+    scene.reported("2013-05-03", drifted=True)
+    scene.instance.report_runless_asset_event(foreign)
+    assert scene.asked(retrain_on_drift).tags[AS_OF_TAG] == "2013-05-03T00:00:00+00:00"
 
 
 def test_drift_without_enough_days_asks_for_nothing_and_forgets_nothing(scene: Scene) -> None:
