@@ -10,7 +10,7 @@ from tests.docs.markdown import README, blocks
 MAKE = {
     "demo": ("-m orchestration.demo", "tests/e2e/test_loop.py::test_the_demo_tells_the_story"),
     "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
-    "serve": ("-m serving_gateway", "tests/serving_gateway/scoring/test_gateway_answers.py::test_by_entities_and_given_in_one_request_with_the_record"),
+    "serve": ("-m serving_gateway", "tests/serving_gateway/test_make_serve.py::test_the_split_is_there_before_the_gateway_and_a_rollback_outlives_it"),
     "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
     "test-regression": ("-m regression tests/regression", "tests/e2e/test_regression_gate.py::test_the_target_passes_a_good_champion_and_leaves_both_reports"),
     "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook.py::test_a_command_shows_what_the_runbook_says"),
