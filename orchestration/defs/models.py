@@ -67,7 +67,7 @@ def _train(
             recipe=config.recipe,
             gates=read_gates(settings.metric_gates),
             like=like,
-            source=f"{settings.dagster_url}/runs/{context.run_id}",
+            source=f"{settings.dagster_url}/runs/{context.run.run_id}",
         )
         run = mlflow.active_run().info
     except BaseException:
@@ -93,7 +93,7 @@ def _windows(config: TrainingConfig) -> Any:
         raise dg.Failure(str(error), allow_retries=False) from error
 
 
-def _publish(alias: Alias) -> dg.MaterializeResult:
+def _publish(context: dg.AssetExecutionContext, alias: Alias) -> dg.MaterializeResult:
     from orchestration.publishing.registered import publish_alias, retired_or_why_not
 
     settings = Settings.load()
@@ -101,7 +101,7 @@ def _publish(alias: Alias) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={
             "Triton model": name,
-            "retired": retired_or_why_not(settings),
+            "retired": retired_or_why_not(settings, context.log.warning),
             "served at": dg.MetadataValue.url(f"http://{settings.triton_http}/v2/models/{name}"),
         }
     )
@@ -145,12 +145,12 @@ def challenger_model(context: dg.AssetExecutionContext, config: ChallengerConfig
 
 
 @dg.asset(deps=[champion_model], group_name="models", kinds={"triton"}, owners=OWNERS, tags={"role": "champion"})
-def champion_on_triton() -> dg.MaterializeResult:
+def champion_on_triton(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The version that `champion` names, loaded by Triton, warm, its golden request answered."""
-    return _publish("champion")
+    return _publish(context, "champion")
 
 
 @dg.asset(deps=[challenger_model], group_name="models", kinds={"triton"}, owners=OWNERS, tags={"role": "challenger"})
-def challenger_on_triton() -> dg.MaterializeResult:
+def challenger_on_triton(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The version that `challenger` names, loaded by Triton, warm, its golden request answered."""
-    return _publish("challenger")
+    return _publish(context, "challenger")

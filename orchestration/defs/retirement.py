@@ -13,6 +13,8 @@ def take_down_unneeded(context: dg.OpExecutionContext) -> None:
     retired = retire_unneeded(Settings.load())
     context.log.info("retired: %s", ", ".join(retired.names) or "none")
     context.log.info("kept: %s", ", ".join(retired.kept) or "none")
+    for line in retired.silent:
+        context.log.warning(line)
 
 
 @dg.job(description="Take down published models that no arm, no alias and no policy keeps; MLflow still has them.")

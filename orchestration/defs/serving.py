@@ -12,6 +12,7 @@ from orchestration.defs.models import challenger_on_triton, champion_on_triton
 from orchestration.rollout.shadow_runs import mark_shadows
 from orchestration.settings import Settings
 from orchestration.training.registry import Alias
+from serving_gateway.contracts import ModelContract
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import RolloutStore
 
@@ -23,12 +24,17 @@ def _naming(settings: Settings) -> AbstractContextManager[None]:
     return Repository.of(settings).locked()
 
 
-def _arm(settings: Settings, store: RolloutStore, alias: Alias) -> Arm:
+def _contract(settings: Settings, alias: Alias) -> ModelContract:
+    """Asked for before the lock is taken: an MLflow that is down holds nobody else up."""
     from orchestration.publishing.registered import registered
+
+    return registered(settings, alias).contract
+
+
+def _arm(settings: Settings, store: RolloutStore, contract: ModelContract, alias: Alias) -> Arm:
     from orchestration.publishing.repository import Repository
     from orchestration.training.contract import triton_name
 
-    contract = registered(settings, alias).contract
     name = triton_name(contract)
     if name not in Repository.of(settings).published():
         raise dg.Failure(f"{name} is not published: materialize {alias}_on_triton first", allow_retries=False)
@@ -59,10 +65,10 @@ def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
+    contract = _contract(settings, "champion")
     with _naming(settings):
-        state = serve_baseline(
-            store, _arm(settings, store, "champion"), actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC)
-        )
+        arm = _arm(settings, store, contract, "champion")
+        state = serve_baseline(store, arm, actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC))
     mark_shadows(store, settings.mlflow_url)
     return dg.MaterializeResult(metadata=_described(settings, state))
 
@@ -98,10 +104,11 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
+    contract = _contract(settings, "challenger")
     with _naming(settings):
         state = serve_canary(
             store,
-            _arm(settings, store, "challenger"),
+            _arm(settings, store, contract, "challenger"),
             weight=config.weight,
             shadow_fraction=config.shadow_fraction,
             actor=f"dagster:{context.run.run_id}",

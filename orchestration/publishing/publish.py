@@ -52,12 +52,13 @@ def publish(
     `grpc` is host:port of the server, `timeout_s` bounds each call to it. Publishing the same artifact again checks
     it again and changes nothing. A model that fails on its way in is unloaded and its folder removed; one that was
     published before stays, whatever this check says: it may be serving. What a publish that was killed left under this
-    name is cleared away first.
+    name is cleared away first; Triton's ready model of this very artifact is no such leftover.
 
     Raises:
         PublishError: the artifact is broken or not what the contract says, the contract holds a name that Triton's
             configuration cannot, another artifact has this name, Triton refused it or cannot be reached, or its answers
             are not the golden ones.
+        RepositoryBusyError: another process kept the repository's lock.
     """
     name = triton_name(contract)
     try:
@@ -65,10 +66,10 @@ def publish(
     except ArtifactError as error:
         raise PublishError(f"{name} was not published: {error}") from error
     with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
-        published = repository.published()
         try:
             triton.require_live()
-            if name not in published and repository.has(name):
+            published = _published(triton, repository)
+            if name not in published and repository.has(name) and not _serves(triton, name, repository, contract):
                 _clear(triton, name, repository)
             repository.install(name, contract, onnx)
         except (DifferentArtifactError, ModelConfigError, TritonError) as error:
@@ -89,6 +90,7 @@ def unpublish(name: str, *, repository: Repository, grpc: str, timeout_s: float 
 
     Raises:
         PublishError: Triton cannot be reached. The manifest is changed already, so a second try finishes the work.
+        RepositoryBusyError: another process kept the repository's lock.
     """
     with repository.locked(), Triton.connect(grpc, timeout_s=timeout_s) as triton:
         take_down([name], triton=triton, repository=repository)
@@ -104,6 +106,17 @@ def take_down(names: Sequence[str], *, triton: Triton, repository: Repository) -
             _clear(triton, name, repository)
         except TritonError as error:
             raise PublishError(f"{name} is off the manifest but was not unloaded: {error}") from error
+
+
+def _published(triton: Triton, repository: Repository) -> list[str]:
+    """The manifest's names. Where the manifest is lost, what Triton has ready of the repository: it may be serving."""
+    if repository.manifest.exists():
+        return repository.published()
+    return [name for name in triton.ready() if repository.has(name)]
+
+
+def _serves(triton: Triton, name: str, repository: Repository, contract: ModelContract) -> bool:
+    return repository.digest_of(name) == contract.artifact_digest and name in triton.ready()
 
 
 def _clear(triton: Triton, name: str, repository: Repository) -> None:

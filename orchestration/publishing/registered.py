@@ -1,14 +1,16 @@
 """Publish what MLflow holds: from a registered-model alias to a model that Triton serves."""
 
+from collections.abc import Callable
+
 from redis.exceptions import RedisError
 
 from orchestration.publishing.publish import Golden, PublishError, publish
-from orchestration.publishing.repository import Repository
+from orchestration.publishing.repository import Repository, RepositoryBusyError
 from orchestration.publishing.retirement import Retired, RetirementError, retire
 from orchestration.settings import Settings
-from orchestration.training.contract import MODEL
+from orchestration.training.contract import MODEL, served_as
 from orchestration.training.registry import Alias, Registered, RegistryError, fetch, version_of
-from serving_gateway.control.store import RolloutStore
+from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
 
 GOLDEN_ROWS = 64
 
@@ -44,12 +46,19 @@ def retire_unneeded(settings: Settings) -> Retired:
     )
 
 
-def retired_or_why_not(settings: Settings) -> str:
-    """What publishing says of the retirement behind it: a model that is up is published, whatever comes of that."""
+def retired_or_why_not(settings: Settings, warn: Callable[[str], object]) -> str:
+    """What publishing says of the retirement behind it: a model that is up is published, whatever comes of that.
+
+    `warn` is told what hinders it, with what to do.
+    """
     try:
-        return ", ".join(retire_unneeded(settings).names) or "none"
-    except (RetirementError, PublishError, RedisError) as error:
+        retired = retire_unneeded(settings)
+    except (RetirementError, PublishError, RepositoryBusyError, UnreadableDocumentError, RedisError, OSError) as error:
+        warn(f"the model is published, but none was retired: {error}. Mend that, then run the job retire_models")
         return f"none: {error}"
+    for line in retired.silent:
+        warn(line)
+    return ", ".join(retired.names) or "none"
 
 
 def aliased(settings: Settings) -> set[str]:
@@ -64,7 +73,7 @@ def aliased(settings: Settings) -> set[str]:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return set()
         raise RetirementError(f"MLflow does not say what its aliases name: {error.message}") from error
-    return {f"{MODEL}_v{version}" for version in aliases.values()}
+    return {served_as(MODEL, version) for version in aliases.values()}
 
 
 def _golden(settings: Settings, found: Registered) -> Golden:

@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from orchestration.settings import Settings
 from orchestration.training.onnx_model import digest
@@ -15,8 +17,16 @@ from serving_gateway.contracts import ModelContract
 from triton_models.model_config import render_config, write_model
 
 
+LOCK_TIMEOUT_S = 120.0
+_POLL_S = 0.05
+
+
 class DifferentArtifactError(Exception):
-    """Another artifact already stands under this name; a published version never changes."""
+    """Something else already stands under this name; a published version never changes."""
+
+
+class RepositoryBusyError(Exception):
+    """Another process kept the lock; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,18 @@ class Repository:
         return cls(models, models.parent / "staging", settings.model_manifest)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One writer at a time, over processes; the lock ends with its process."""
+    def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+        """One writer at a time, over processes; the lock ends with its process. Raises RepositoryBusyError."""
         self.models.mkdir(parents=True, exist_ok=True)
-        with (self.manifest.parent / "publishing.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        path, deadline = self.manifest.parent / "publishing.lock", time.monotonic() + timeout_s
+        with path.open("w") as lock:
+            while not _taken(lock):
+                if time.monotonic() >= deadline:
+                    raise RepositoryBusyError(
+                        f"another process has held {path} for {timeout_s:.0f} s: a publish, a retirement or a run that "
+                        "names an arm. Nothing was changed; wait for it or stop it (lslocks shows it), then try again"
+                    )
+                time.sleep(_POLL_S)
             yield
 
     def published(self) -> list[str]:
@@ -48,6 +65,11 @@ class Repository:
     def has(self, name: str) -> bool:
         """Whether a folder of this name stands, published or left over."""
         return (self.models / name).exists()
+
+    def digest_of(self, name: str) -> str | None:
+        """Digest of the artifact in the model's folder; None where the folder or its artifact is missing."""
+        artifact = self.models / name / "1" / "model.onnx"
+        return digest(artifact.read_bytes()) if artifact.is_file() else None
 
     def names(self) -> list[str]:
         """Every model that is published or has a folder, sorted."""
@@ -67,7 +89,7 @@ class Repository:
         """Put the model's folder in place in one step; a folder with the same artifact is left as it is.
 
         Raises:
-            DifferentArtifactError: the folder holds another artifact.
+            DifferentArtifactError: the folder holds another artifact, or none.
             ModelConfigError: a name in the contract cannot stand in a configuration, or be a folder.
         """
         config = render_config(
@@ -78,7 +100,9 @@ class Repository:
         )
         target = self.models / name
         if target.exists():
-            standing = digest((target / "1" / "model.onnx").read_bytes())
+            standing = self.digest_of(name)
+            if standing is None:
+                raise DifferentArtifactError(f"{target} lacks 1/model.onnx: remove that folder, then publish again")
             if standing != contract.artifact_digest:
                 raise DifferentArtifactError(
                     f"{name} already holds artifact {standing[:16]}, not {contract.artifact_digest[:16]}: "
@@ -102,3 +126,11 @@ class Repository:
             shutil.rmtree(draft)
         self.staging.mkdir(parents=True, exist_ok=True)
         return draft
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

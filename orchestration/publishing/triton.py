@@ -43,6 +43,12 @@ class Triton:
         with self._errors("ask for its health"):
             self._client.is_server_live(client_timeout=self._timeout_s)
 
+    def ready(self) -> list[str]:
+        """Names of the models that answer now."""
+        with self._errors("ask for its models"):
+            index = self._client.get_model_repository_index(client_timeout=self._timeout_s)
+        return [model.name for model in index.models if model.state == "READY"]
+
     def load(self, name: str) -> None:
         """Load the model and wait until it is ready. A model that is loaded already stays as it is."""
         with self._errors(f"load {name}"):

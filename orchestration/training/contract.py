@@ -41,4 +41,9 @@ def build_contract(
 
 def triton_name(contract: ModelContract) -> str:
     """Name Triton serves this version under: one Triton model a registered version."""
-    return f"{contract.model}_v{contract.version}"
+    return served_as(contract.model, contract.version)
+
+
+def served_as(model: str, version: str | int) -> str:
+    """`triton_name` of a registered version."""
+    return f"{model}_v{version}"

@@ -108,18 +108,17 @@ class RolloutStore:
             return new
 
     def history(self, count: int = 100) -> list[RolloutState]:
-        """The audit stream, newest first."""
+        """The audit stream, newest first. Raises UnreadableDocumentError naming the entry that holds something else."""
         entries: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrevrange(keys.AUDIT, count=count)  # type: ignore[assignment]
-        return [msgspec.json.decode(fields[b"state"], type=RolloutState) for _, fields in entries]
+        return [_audited(*entry)[1] for entry in entries]
 
-    def changes_after(self, entry: str, count: int) -> list[tuple[str, RolloutState]]:
+    def changes_after(self, entry: str, count: int) -> list[tuple[str, RolloutState | UnreadableDocumentError]]:
         """At most `count` changes of the audit stream after `entry` ("0": from the first), oldest first, with their ids.
 
-        Raises UnreadableDocumentError naming the entry that holds something else.
+        An entry that holds something else is the error that names it: it must not hide the changes after it.
         """
         found: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrange(keys.AUDIT, min=f"({entry}", count=count)  # type: ignore[assignment]
-        named = ((entry_id.decode(), fields.get(b"state", b"")) for entry_id, fields in found)
-        return [(name, _decode(document, RolloutState, f"{keys.AUDIT} {name}")) for name, document in named]
+        return [_change(*entry) for entry in found]
 
     def put_contract(self, contract: ModelContract) -> str:
         """Store the contract under its digest; returns the digest."""
@@ -187,6 +186,18 @@ class RolloutStore:
 
 def _state(document: bytes | str | None) -> RolloutState | None:
     return _decode(document, RolloutState, keys.ROLLOUT) if document else None
+
+
+def _audited(entry: bytes, fields: dict[bytes, bytes]) -> tuple[str, RolloutState]:
+    name = entry.decode()
+    return name, _decode(fields.get(b"state", b""), RolloutState, f"{keys.AUDIT} {name}")
+
+
+def _change(entry: bytes, fields: dict[bytes, bytes]) -> tuple[str, RolloutState | UnreadableDocumentError]:
+    try:
+        return _audited(entry, fields)
+    except UnreadableDocumentError as error:
+        return entry.decode(), error
 
 
 def _decode(document: bytes | str, kind: type[_Document], key: str) -> _Document:

@@ -184,6 +184,48 @@ def test_publishing_and_unpublishing_another_version_costs_the_served_one_no_req
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("manifest", [None, "[]"], ids=["lost", "emptied"])
+def test_without_the_manifest_what_is_served_stays_ready_and_is_listed_again(
+    triton: TritonServer, repository: Repository, published: SyntheticModel, manifest: str | None
+) -> None:
+    golden = golden_of(published)
+    second = msgspec.structs.replace(published.contract, version="2")
+    publish(second, published.onnx, golden, repository=repository, grpc=triton.grpc)
+    repository.manifest.unlink()
+    if manifest is not None:
+        repository.manifest.write_text(manifest)
+    done, seen = Event(), set[tuple[str, ...]]()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(tuple(loaded(triton.http)))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            publish(published.contract, published.onnx, golden, repository=repository, grpc=triton.grpc)
+        finally:
+            done.set()
+        watching.result()
+
+    assert seen == {(NAME, "flight_delay_v2")}
+    assert repository.published() == ([NAME, "flight_delay_v2"] if manifest is None else [NAME])
+    unpublish("flight_delay_v2", repository=repository, grpc=triton.grpc)
+
+
+@pytest.mark.integration
+def test_a_published_folder_without_its_artifact_is_named_with_what_to_do(
+    triton: TritonServer, repository: Repository, published: SyntheticModel
+) -> None:
+    (repository.models / NAME / "1" / "model.onnx").unlink()
+
+    with pytest.raises(PublishError, match=f"{NAME} lacks 1/model.onnx: remove that folder"):
+        publish(published.contract, published.onnx, golden_of(published), repository=repository, grpc=triton.grpc)
+
+    assert loaded(triton.http) == [NAME]
+
+
+@pytest.mark.integration
 def test_unpublish_leaves_nothing_and_is_repeatable(triton: TritonServer, repository: Repository) -> None:
     model = synthetic_model()
     publish(model.contract, model.onnx, golden_of(model), repository=repository, grpc=triton.grpc)

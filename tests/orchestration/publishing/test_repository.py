@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.publishing.repository import DifferentArtifactError, Repository
+from orchestration.publishing.repository import DifferentArtifactError, Repository, RepositoryBusyError
 from orchestration.settings import Settings
 from tests.synthetic import synthetic_model
 
@@ -82,3 +82,9 @@ def test_writers_in_several_processes_lose_no_name(repository: Repository) -> No
         writer.join(timeout=30)
 
     assert repository.published() == [f"m{i}" for i in range(8)]
+
+
+def test_a_lock_that_another_holds_is_given_up_with_its_path(repository: Repository) -> None:
+    busy = pytest.raises(RepositoryBusyError, match=r"publishing\.lock for 0 s: a publish")
+    with repository.locked(), busy, repository.locked(timeout_s=0.1):
+        pass

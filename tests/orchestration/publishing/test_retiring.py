@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from orchestration.publishing import retirement
+from orchestration.publishing import registered, retirement
 from orchestration.publishing.publish import PublishError, publish, unpublish
 from orchestration.publishing.repository import Repository
 from orchestration.publishing.retirement import Retired, RetirementError, retire
@@ -109,7 +109,7 @@ def test_what_a_killed_publish_left_on_disk_is_retired_too(
 ) -> None:
     serve(store, 4)
     repository.set_published([V[4]])
-    assert retired(repository, store, triton, keep=2).names == [V[1], V[2]]
+    assert retired(repository, store, triton, keep=1).names == [V[1], V[2]]
     assert repository.names() == [V[3], V[4]]
 
 
@@ -125,7 +125,11 @@ def test_a_gateway_that_still_serves_an_older_generation_does_not_lose_its_model
     assert repository.published() == V[1:5]
 
     acknowledge(redis_url, generation=1, age_s=60)  # fell silent: it may serve on
-    assert retired(repository, store, triton).names == []
+    kept = retired(repository, store, triton)
+    assert kept.names == []
+    (line,) = kept.silent
+    assert line.startswith("gateway fell silent at epoch 1, generation 1; the models that it may serve are kept")
+    assert line.endswith(f"HDEL '{keys.ACKS}' 'gateway'")
     acknowledge(redis_url, generation=3)
     assert retired(repository, store, triton).names == [V[1]]
 
@@ -154,6 +158,46 @@ def test_an_arm_that_is_named_while_retirement_waits_keeps_its_model(
     retiring.join(60)
     assert found == [Retired([V[2], V[3]], [V[1], V[4]])]
     assert repository.published() == [V[1], V[4]]
+
+
+def test_mlflow_is_asked_without_the_lock_and_what_is_published_meanwhile_stays(
+    triton: TritonServer, repository: Repository, store: RolloutStore
+) -> None:
+    serve(store, 4)
+    model = synthetic_model()
+
+    def slow_answer() -> set[str]:
+        with repository.locked(timeout_s=1):
+            repository.install(V[5], contract_of(5), model.onnx)
+        return set()
+
+    assert retire(repository, store, slow_answer, grpc=triton.grpc, keep=0).names == V[1:4]
+    assert repository.names() == V[4:6]
+
+
+@pytest.mark.parametrize("field", ["state", "other"])
+def test_whatever_hinders_retirement_a_published_model_is_published_and_a_warning_says_what_to_do(
+    triton: TritonServer,
+    triton_home: Path,
+    repository: Repository,
+    store: RolloutStore,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+) -> None:
+    monkeypatch.setattr(registered, "aliased", lambda _settings: set())
+    serve(store, 4)
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(keys.AUDIT, {field: "{"})
+    warnings: list[str] = []
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+    assert registered.retired_or_why_not(Settings(home=triton_home), warnings.append).startswith(f"none: {keys.AUDIT} ")
+
+    (warning,) = warnings
+    assert "is unreadable" in warning
+    assert warning.endswith("Mend that, then run the job retire_models")
+    assert repository.published() == V[1:5]
 
 
 def test_requests_that_began_by_the_state_before_are_waited_for(
