@@ -112,9 +112,7 @@ def client(url: str) -> Iterator[Any]:
     try:  # MLflow's own client would try again for minutes
         httpx.get(f"{url}/health", timeout=REACH_TIMEOUT_S, trust_env=False).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unreviewed(
-            f"MLflow at {url} does not answer as MLflow ({error}); see its log, then judge again"
-        ) from None
+        raise _unreviewed(f"MLflow at {url} does not answer ({error}); see its log, then judge again") from None
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
