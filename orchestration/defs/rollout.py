@@ -8,8 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from orchestration.defs.common import OWNERS
-from orchestration.defs.serving import canary_arm, prediction_log
-from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
+from orchestration.defs.serving import REVIEW_ERRORS, canary_arm, prediction_log, reviewed
+from orchestration.defs.verdicts import CANARY_CHECK, FailedVerdict, failed_verdicts, verdict_metadata
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.judgement import Trial
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
@@ -38,16 +38,19 @@ class VerdictConfig(dg.Config):
 def roll_back_at_once(context: dg.HookContext) -> None:
     """Take the convicted canary's traffic in the detecting process, well before a sensor's run could start.
 
-    Only then the review is written to MLflow, which may be slow or away.
+    Only then, and whether or not the gateways obeyed, the review is written to MLflow, which may be slow or away: the next
+    verdict makes up for that. So an error of this hook says that a convicted canary may still have traffic.
     """
     for failed in failed_verdicts(context.instance):
         if failed.run_id != context.run_id:
             continue
-        if context.op_config["roll_back_at_once"]:
-            actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
-            done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
-            context.log.info("canary traffic is at zero on %d gateways after %.2f s", len(done.gateways), done.seconds)
-        _review(failed.trial, failed.verdict)
+        try:
+            if context.op_config["roll_back_at_once"]:
+                actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
+                done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
+                context.log.info("canary traffic is at 0 on %d gateways after %.2f s", len(done.gateways), done.seconds)
+        finally:
+            _review_or_warn(context.log, failed)
 
 
 @dg.asset(
@@ -103,6 +106,13 @@ def _review(trial: Trial | None, verdict: Verdict) -> None:
         log_verdict(store, url, trial, verdict)
 
 
+def _review_or_warn(log: dg.DagsterLogManager, failed: FailedVerdict) -> None:
+    try:
+        _review(failed.trial, failed.verdict)
+    except REVIEW_ERRORS as error:
+        log.warning("shadow review not recorded: %s", error)
+
+
 class TrialConfig(dg.Config):
     """The trial that was judged: a rollout that has moved on since is left alone."""
 
@@ -131,11 +141,14 @@ def roll_back_canary(context: dg.OpExecutionContext, config: RollbackConfig) -> 
     if trial is None:
         context.log.info("no model is on trial: nothing to roll back")
         return
-    context.log_event(_record(trial, roll_back(store, trial, reason=config.reason, actor=actor), config.reason))
-    mark_shadows(store, Settings.load().mlflow_url)
+    done = roll_back(store, trial, reason=config.reason, actor=actor)
+    review = reviewed(store, Settings.load(), context.log)
+    context.log_event(_record(trial, done, config.reason, review))
 
 
-def _record(trial: Trial, done: RollbackDone, reason: str) -> dg.AssetMaterialization:
+def _record(
+    trial: Trial, done: RollbackDone, reason: str, review: dict[str, dg.MetadataValue]
+) -> dg.AssetMaterialization:
     served: dict[str, Any] = {"gateways": "none is alive; whichever starts will serve this state"}
     if done.gateways:
         served = {"gateways": ", ".join(done.gateways), "seconds until served": done.seconds}
@@ -147,6 +160,7 @@ def _record(trial: Trial, done: RollbackDone, reason: str) -> dg.AssetMaterializ
             "changed": done.changed,
             "generation": done.state.generation,
             **served,
+            **review,
             "as served": dg.MetadataValue.url(f"{Settings.load().gateway_url}/rollout"),
         },
     )

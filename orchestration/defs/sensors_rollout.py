@@ -1,14 +1,20 @@
 """The rollout as Dagster sees it: every change of its state, whoever made it, and a notice where a gateway did."""
 
+import logging
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.due import or_skip, store
+from orchestration.notices.notice import Notice
 from orchestration.notices.send import send
-from orchestration.notices.wording import gateway_trip
+from orchestration.notices.wording import gateway_trip, unreadable_change
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import BASIS_POINTS, RolloutState
+from serving_gateway.control.store import UnreadableDocumentError
 
+_log = logging.getLogger(__name__)
 # A tick has a minute, and a notice may wait five seconds for Slack.
 CHANGES_A_TICK = 10
 
@@ -36,10 +42,25 @@ def record_rollout_changes(context: dg.SensorEvaluationContext) -> dg.SensorResu
         return dg.SkipReason("the rollout has not changed")
     settings = Settings.load()
     link = f"{settings.gateway_url}/rollout"
-    for _, state in changes:
-        if made_by_gateway(state):
-            send(gateway_trip(state, link), settings)
-    return dg.SensorResult(asset_events=[_observed(state, link) for _, state in changes], cursor=changes[-1][0])
+    events = []
+    for _, change in changes:
+        if isinstance(change, UnreadableDocumentError):
+            _tell(unreadable_change(str(change), link, datetime.now(UTC)), settings)
+            continue
+        if made_by_gateway(change):
+            _tell(gateway_trip(change, link), settings)
+        events.append(_observed(change, link))
+    return dg.SensorResult(asset_events=events, cursor=changes[-1][0])
+
+
+def _tell(notice: Notice, settings: Settings) -> None:
+    """Send it once: a tick that failed would post to Slack every few seconds, for as long as the disk refuses."""
+    try:
+        send(notice, settings)
+    except OSError as error:
+        if not settings.slack_webhook_url:
+            raise
+        _log.error("the notice %r is posted but not kept: %s", notice.title, error)
 
 
 def made_by_gateway(state: RolloutState) -> bool:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from orchestration.notices.send import send
 from orchestration.notices.wording import FailedCheck, FailedRun, failed_run
@@ -27,13 +28,28 @@ def describe(context: dg.RunFailureSensorContext, url: str) -> FailedRun:
     step, error = "", context.failure_event.message or "it failed without a word"
     if failures:
         step = failures[0].step_key or ""
-        found = failures[0].step_failure_data.error
-        while found is not None:  # the innermost cause says most
-            error, found = found.message.strip(), found.cause
+        error = _innermost(failures[0].step_failure_data.error) or error
+    hooks = _hook_errors(context)
     job = context.dagster_run.job_name
     if job.startswith("__"):  # assets were selected by hand
         job = step or "assets"
-    return FailedRun(job, url, step, error, _failed_checks(context), datetime.now(UTC))
+    return FailedRun(job, url, step, error, _failed_checks(context), datetime.now(UTC), hooks)
+
+
+def _innermost(error: SerializableErrorInfo | None) -> str:
+    """The innermost cause says most."""
+    message = ""
+    while error is not None:
+        message, error = error.message.strip(), error.cause
+    return message
+
+
+def _hook_errors(context: dg.RunFailureSensorContext) -> tuple[str, ...]:
+    records = context.instance.get_records_for_run(
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.HOOK_ERRORED
+    ).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    return tuple(f"on {e.step_key} failed: {_innermost(e.hook_errored_data.error)}" for e in events if e is not None)
 
 
 def _failed_checks(context: dg.RunFailureSensorContext) -> tuple[FailedCheck, ...]:

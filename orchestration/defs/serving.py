@@ -9,12 +9,15 @@ from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.models import challenger_on_triton, champion_on_triton
-from orchestration.rollout.shadow_runs import mark_shadows
+from orchestration.rollout.shadow_runs import ShadowReviewError, mark_shadows
 from orchestration.settings import Settings
 from orchestration.training.registry import Alias
 from serving_gateway.contracts import ModelContract
 from serving_gateway.contracts.rollout import Arm, RolloutState
-from serving_gateway.control.store import RolloutStore
+from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
+
+# Why a review may not be in MLflow: MLflow's own reasons, or an entry of the audit that nobody can read.
+REVIEW_ERRORS = (ShadowReviewError, UnreadableDocumentError)
 
 
 def _naming(settings: Settings) -> AbstractContextManager[None]:
@@ -40,6 +43,19 @@ def _arm(settings: Settings, store: RolloutStore, contract: ModelContract, alias
         raise dg.Failure(f"{name} is not published: materialize {alias}_on_triton first", allow_retries=False)
     digest = store.put_contract(contract)
     return Arm(model=contract.model, version=contract.version, triton_model=name, contract_digest=digest)
+
+
+def reviewed(store: RolloutStore, settings: Settings, log: dg.DagsterLogManager) -> dict[str, dg.MetadataValue]:
+    """Mark the shadows in MLflow after the rollout was changed; returns how that went.
+
+    The change stands whether or not MLflow is there, so its run does not fail: the next verdict makes up for it.
+    """
+    try:
+        mark_shadows(store, settings.mlflow_url)
+    except REVIEW_ERRORS as error:
+        log.warning("shadow review not recorded: %s", error)
+        return {"shadow review": dg.MetadataValue.text(f"not recorded: {error}")}
+    return {"shadow review": dg.MetadataValue.text("recorded")}
 
 
 def _described(settings: Settings, state: RolloutState) -> dict[str, dg.MetadataValue]:
@@ -69,8 +85,7 @@ def baseline_arm(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     with _naming(settings):
         arm = _arm(settings, store, contract, "champion")
         state = serve_baseline(store, arm, actor=f"dagster:{context.run.run_id}", now=datetime.now(UTC))
-    mark_shadows(store, settings.mlflow_url)
-    return dg.MaterializeResult(metadata=_described(settings, state))
+    return dg.MaterializeResult(metadata=_described(settings, state) | reviewed(store, settings, context.log))
 
 
 class CanaryConfig(dg.Config):
@@ -114,8 +129,7 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
             actor=f"dagster:{context.run.run_id}",
             now=datetime.now(UTC),
         )
-    mark_shadows(store, settings.mlflow_url)
-    return dg.MaterializeResult(metadata=_described(settings, state))
+    return dg.MaterializeResult(metadata=_described(settings, state) | reviewed(store, settings, context.log))
 
 
 @dg.asset(group_name="serving", kinds={"redis", "parquet"}, tags={"loop": "serving"}, owners=OWNERS)

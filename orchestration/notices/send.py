@@ -1,4 +1,4 @@
-"""Sending a notice: kept first, then posted; what goes wrong with Slack is kept too and never reaches the caller."""
+"""Sending a notice: kept, and posted even where it is not; what goes wrong with Slack is kept and never raised."""
 
 import logging
 from datetime import UTC, datetime
@@ -12,10 +12,15 @@ _log = logging.getLogger(__name__)
 
 
 def send(notice: Notice, settings: Settings) -> None:
-    """Keep `notice`, and post it where SLACK_WEBHOOK_URL is set. Raises OSError when it cannot be kept."""
-    append(settings.notices, notice)
-    if not settings.slack_webhook_url:
-        return
+    """Keep `notice`, and post it where SLACK_WEBHOOK_URL is set. Raises OSError, once posted, when it cannot be kept."""
+    try:
+        append(settings.notices, notice)
+    finally:
+        if settings.slack_webhook_url:
+            _post(notice, settings)
+
+
+def _post(notice: Notice, settings: Settings) -> None:
     try:
         post(settings.slack_webhook_url, notice)
     except SlackError as error:

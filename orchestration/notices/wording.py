@@ -22,7 +22,10 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that failed. `error` is the innermost cause; `step` is empty where no step failed."""
+    """A run that failed. `error` is the innermost cause; `step` is empty where no step failed.
+
+    `hooks`: what went wrong in the hooks that should have acted on the failure.
+    """
 
     job: str
     url: str
@@ -30,6 +33,7 @@ class FailedRun:
     error: str
     checks: tuple[FailedCheck, ...]
     time: datetime
+    hooks: tuple[str, ...] = ()
 
 
 def failed_run(run: FailedRun) -> Notice:
@@ -38,6 +42,7 @@ def failed_run(run: FailedRun) -> Notice:
     for check in run.checks:
         found = [f"{label} {check.metadata[label]}" for label in _FINDINGS if check.metadata.get(label)]
         lines.append(f"check {check.name} on {check.asset} failed: {'; '.join(found) or 'see the run'}")
+    lines += [f"hook {hook}" for hook in run.hooks]
     return Notice(
         severity=_severity(run), title=f"Run of {run.job} failed", text="\n".join(lines), link=run.url, time=run.time
     )
@@ -56,7 +61,18 @@ def gateway_trip(state: RolloutState, link: str) -> Notice:
     )
 
 
+def unreadable_change(reason: str, link: str, now: datetime) -> Notice:
+    """An entry of the rollout's audit holds no rollout state. `reason` names it, `link` is the gateway's /rollout."""
+    return Notice(
+        severity="SEV3",
+        title="A change of the rollout cannot be read",
+        text=f"{reason}. It is passed over: compare what is served with what was meant.",
+        link=link,
+        time=now,
+    )
+
+
 def _severity(run: FailedRun) -> Severity:
-    if run.job == "rollback":  # a convicted canary may still have traffic
+    if run.job == "rollback" or run.hooks:  # a convicted canary may still have traffic
         return "SEV1"
     return "SEV2" if any(check.asset == "canary_verdict" for check in run.checks) else "SEV3"

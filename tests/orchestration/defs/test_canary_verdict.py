@@ -1,5 +1,7 @@
 """The verdict's run: a canary loses its traffic and a verdict is kept, whether or not MLflow can be told of it."""
 
+import logging
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from orchestration.defs.rollout import canary_verdict, rollback
 from orchestration.defs.verdicts import CANARY_CHECK
 from orchestration.rollout.judgement import Trial
 from serving_gateway.contracts.rollout import Arm, RolloutState
-from serving_gateway.control.store import RolloutStore
+from serving_gateway.control import keys
+from serving_gateway.control.store import Acknowledgement, RolloutStore
 from serving_gateway.control.transitions import first_state, start_canary
 from tests.orchestration.rollout.test_judgement import NOON, write_day
 from tests.servers import MlflowServer, free_port
@@ -68,6 +71,10 @@ def hook_errors(scene: Scene, done: dg.ExecuteInProcessResult) -> list[str]:
     return [str(e.dagster_event) for e in scene.instance.all_logs(done.run_id, of_type=kind)]
 
 
+def warnings(scene: Scene, done: dg.ExecuteInProcessResult) -> list[str]:
+    return [entry.user_message for entry in scene.instance.all_logs(done.run_id) if entry.level == logging.WARNING]
+
+
 def test_a_convicted_canary_loses_its_traffic_while_mlflow_is_away_and_that_is_seen(home: Path, redis_url: str) -> None:
     scene = Scene(redis_url, home, worse=1.5, mlflow_run_id="r")
     done = scene.judge()
@@ -77,8 +84,22 @@ def test_a_convicted_canary_loses_its_traffic_while_mlflow_is_away_and_that_is_s
     assert state.actor == f"dagster:hook:roll_back_at_once:{done.run_id}"
     (check,) = done.get_asset_check_evaluations()
     assert (check.asset_check_key, check.passed) == (CANARY_CHECK, False)
+    assert hook_errors(scene, done) == [], "the traffic is gone: nobody is to be woken"
+    assert any("shadow review not recorded: MLflow at http" in line for line in warnings(scene, done))
+
+
+def test_gateways_that_do_not_obey_are_an_error_of_the_hook_and_the_review_is_tried(
+    home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.rollout.act.CONVERGENCE_TIMEOUT_S", 0.1)
+    scene = Scene(redis_url, home, worse=1.5, mlflow_run_id="r")
+    lagging = Acknowledgement("lagging", 1, 1, 1000, time.time() + 60)
+    scene.store._redis.hset(keys.ACKS, "lagging", msgspec.json.encode(lagging))
+    done = scene.judge()
     (error,) = hook_errors(scene, done)
-    assert "MLflow at http://127.0.0.1:" in error
+    assert "still serve an older generation: lagging" in error
+    assert scene.standing().phase == "rolled_back"
+    assert any("shadow review not recorded" in line for line in warnings(scene, done))
 
 
 def test_a_verdict_that_mlflow_did_not_hear_is_kept_and_its_run_is_red(home: Path, redis_url: str) -> None:
@@ -99,11 +120,20 @@ def test_a_verdict_that_mlflow_did_not_hear_is_kept_and_its_run_is_red(home: Pat
 
 def test_the_rollback_job_takes_the_traffic_while_mlflow_is_away(home: Path, redis_url: str) -> None:
     scene = Scene(redis_url, home, worse=1.5, mlflow_run_id="r")
-    done = rollback.execute_in_process(instance=scene.instance, raise_on_error=False)
-    assert not done.success
+    done = rollback.execute_in_process(instance=scene.instance)
+    assert done.success, "its failure would be told as a canary that still has traffic"
     assert scene.standing().phase == "rolled_back"
-    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
-    assert len(scene.instance.all_logs(done.run_id, of_type=kind)) == 1
+    (made,) = done.filter_events(lambda event: event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION)
+    told = made.step_materialization_data.materialization.metadata["shadow review"].value
+    assert str(told).startswith("not recorded: MLflow at http")
+    assert any("shadow review not recorded" in line for line in warnings(scene, done))
+
+
+def test_an_unreadable_audit_entry_fails_no_rollback(home: Path, redis_url: str) -> None:
+    scene = Scene(redis_url, home, worse=1.5, mlflow_run_id="r")
+    scene.store._redis.xadd(keys.AUDIT, {"state": "{"})
+    assert rollback.execute_in_process(instance=scene.instance).success
+    assert scene.standing().phase == "rolled_back"
 
 
 def test_with_the_hook_off_a_failed_verdict_is_written_down_and_left_to_the_sensor(

@@ -43,6 +43,18 @@ def downstream() -> None:
     """Is not reached."""
 
 
+@dg.failure_hook
+def helpless(_: dg.HookContext) -> None:
+    """Could not take the traffic."""
+    raise TimeoutError("these gateways still serve an older generation: east")
+
+
+@dg.asset(hooks={helpless})
+def convicted() -> None:
+    """Fails, and its hook too."""
+    raise dg.Failure("worse")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
@@ -82,6 +94,18 @@ def test_the_notice_names_the_blocking_check_with_column_rule_and_count(home: Pa
     assert "check valid on checked failed: column origin; rule in set; count 7" in notice.text
     assert "warned" not in notice.text
     assert "passed" not in notice.text
+
+
+def test_a_hook_that_failed_is_told_as_urgent(home: Path) -> None:
+    job = dg.Definitions(assets=[convicted], jobs=[dg.define_asset_job("judge", ["convicted"])]).resolve_job_def(
+        "judge"
+    )
+    notice, _ = told(home, job)
+    assert notice.severity == "SEV1"
+    assert notice.text.splitlines() == [
+        "step convicted: dagster._core.definitions.events.Failure: worse",
+        "hook on convicted failed: TimeoutError: these gateways still serve an older generation: east",
+    ]
 
 
 def test_a_run_without_a_job_is_named_by_its_step(home: Path) -> None:

@@ -14,8 +14,9 @@ from orchestration.notices.journal import read
 from orchestration.notices.notice import Notice
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
-from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
+from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, start_canary
+from tests.orchestration.notices.test_send import listening
 from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
@@ -278,17 +279,39 @@ def test_a_gateways_trip_is_told_once(scene: Scene) -> None:
     assert "10 canary requests failed in a row" in notice.text
 
 
+@pytest.mark.parametrize("slack", [False, True])
+def test_a_trip_that_cannot_be_kept_is_looked_at_again_unless_slack_was_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, slack: bool
+) -> None:
+    (scene.home / "file").touch()
+    monkeypatch.setenv("PLATFORM_HOME", str(scene.home / "file"))
+    scene.store.write(first_state(arm(1), **by("test")), None)
+    scene.store.change(lambda s: rolled_back(s, **by("gateway:east")))
+    with listening() as hook:
+        if slack:
+            monkeypatch.setenv("SLACK_WEBHOOK_URL", hook.url)
+            scene.result(record_rollout_changes)
+            scene.skipped(record_rollout_changes)
+        else:
+            with pytest.raises(OSError, match="file"):
+                scene.tick(record_rollout_changes)
+    assert len(hook.bodies) == slack
+
+
 def test_what_a_gateway_changes_besides_is_no_trip(scene: Scene) -> None:
     scene.store.write(first_state(arm(1), **by("gateway:east", "restored")), None)
     assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "gateway:east")]
     assert scene.notices() == []
 
 
-def test_an_unreadable_change_fails_the_tick_and_is_named(scene: Scene) -> None:
+def test_an_unreadable_change_is_told_once_and_hides_none_that_follows(scene: Scene) -> None:
     entry = scene.store._redis.xadd(keys.AUDIT, {"state": "{"})
     assert isinstance(entry, bytes)
-    with pytest.raises(UnreadableDocumentError, match=entry.decode()):
-        scene.tick(record_rollout_changes)
+    scene.store.write(first_state(arm(1), **by("dagster:run")), None)
+    assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "dagster:run")]
+    assert scene.skipped(record_rollout_changes) == "the rollout has not changed"
+    (notice,) = scene.notices()
+    assert f"{keys.AUDIT} {entry.decode()} in Redis is unreadable" in notice.text
 
 
 @pytest.mark.parametrize("sensor", [ingest_completed_days, record_rollout_changes], ids=lambda s: s.name)

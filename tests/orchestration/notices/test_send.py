@@ -129,6 +129,16 @@ def test_a_refusal_is_kept_beside_the_notice_and_raised_into_nobody(
     assert len(hook.bodies) == 1, "the failure itself is not posted"
 
 
+def test_a_notice_that_cannot_be_kept_is_posted_and_then_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Webhook
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", hook.url)
+    with pytest.raises(OSError, match="file"):
+        send(NOTICE, Settings(tmp_path / "file"))
+    assert [body["text"] for body in hook.bodies] == ["SEV2 m_v2 &lt;was&gt; stopped"]
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

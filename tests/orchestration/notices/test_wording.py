@@ -1,10 +1,11 @@
 """What a notice says of a failed run and of a gateway's trip."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from orchestration.notices.wording import FailedCheck, FailedRun, failed_run, gateway_trip
+from orchestration.notices.wording import FailedCheck, FailedRun, failed_run, gateway_trip, unreadable_change
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -42,6 +43,19 @@ def test_a_failed_check_says_what_it_found() -> None:
 )
 def test_the_severity_follows_what_is_at_stake(told: FailedRun, severity: str) -> None:
     assert failed_run(told).severity == severity
+
+
+def test_a_hook_that_could_not_act_on_the_failure_is_urgent_and_told() -> None:
+    """The verdict's hook takes a convicted canary's traffic: where it fails, gateways may still send it requests."""
+    told = failed_run(replace(run("judge_canary"), hooks=("on canary_verdict failed: TimeoutError: east lags",)))
+    assert told.severity == "SEV1"
+    assert told.text.splitlines()[-1] == "hook on canary_verdict failed: TimeoutError: east lags"
+
+
+def test_an_unreadable_change_is_named() -> None:
+    told = unreadable_change("drift:audit 7-0 in Redis is unreadable: x", URL, NOW)
+    assert (told.severity, told.link, told.time) == ("SEV3", URL, NOW)
+    assert "drift:audit 7-0" in told.text
 
 
 def test_a_trip_names_canary_gateway_reason_and_who_answers() -> None:
