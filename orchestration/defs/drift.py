@@ -40,15 +40,13 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
     A feature has drifted where its PSI is above what windows of the same length reached within the training window.
     """
     from orchestration.drift.judged import report_on_log
-    from orchestration.drift.plot import psi_plot
-    from orchestration.plots import figure_markdown
     from serving_gateway.control.store import RolloutStore
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
     now = store.event_time() or datetime.now(UTC)
     judged = report_on_log(settings, store, now=now, length=timedelta(hours=config.hours))
-    report, verdict, address = judged.report, judged.verdict, f"{settings.reports_url}/drift"
+    verdict = judged.verdict
     check = dg.AssetCheckResult(
         check_name=CHECK.name,
         passed=verdict.outcome != "fail",
@@ -60,23 +58,33 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
             "as_of": now.isoformat(),
         },
     )
+    written = _described(judged.report, f"{settings.reports_url}/drift") if judged.report else {"report": "none"}
     return dg.MaterializeResult(
         metadata={
-            "report": dg.MetadataValue.url(f"{address}/{report.html.name}"),
-            "figures": dg.MetadataValue.url(f"{address}/{report.json.name}"),
-            "latest": dg.MetadataValue.url(f"{address}/latest.html"),
             "as_of": now.isoformat(),
             "rows": judged.rows,
             "rows in the reference": judged.reference_rows,
             "verdict": verdict.reason,
             "drifted share": verdict.share,
-            "drifted features": ", ".join(report.drifted) or "none",
-            "features without values": ", ".join(report.without_values) or "none",
-            "PSI by feature": _table(report),
-            "plot": dg.MetadataValue.md(figure_markdown(psi_plot(report))),
+            **written,
         },
         check_results=[check],
     )
+
+
+def _described(report: "DriftReport", address: str) -> dict[str, dg.MetadataValue | str]:
+    from orchestration.drift.plot import psi_plot
+    from orchestration.plots import figure_markdown
+
+    return {
+        "report": dg.MetadataValue.url(f"{address}/{report.html.name}"),
+        "figures": dg.MetadataValue.url(f"{address}/{report.json.name}"),
+        "latest": dg.MetadataValue.url(f"{address}/latest.html"),
+        "drifted features": ", ".join(report.drifted) or "none",
+        "features without values": ", ".join(report.without_values) or "none",
+        "PSI by feature": _table(report),
+        "plot": dg.MetadataValue.md(figure_markdown(psi_plot(report))),
+    }
 
 
 def _table(report: "DriftReport") -> dg.TableMetadataValue:

@@ -5,20 +5,19 @@ import sys
 from pathlib import Path
 
 from orchestration.drift.files import read_window
-from orchestration.drift.report import DriftInputError, DriftReport, write_report
+from orchestration.drift.report import DriftReport, write_report
 from orchestration.drift.verdict import judge_drift
 from orchestration.settings import Settings
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit 0 with a report, whatever it says; 2 where a file cannot be read."""
-    settings = Settings.load()
-    options = _parser(settings).parse_args(argv)
-    name = f"{options.current.stem}-against-{options.reference.stem}"
+    """Exit 0 with a report, whatever it says; 2 where a setting or a file cannot be read."""
     try:
+        options = _parser(Settings.load()).parse_args(argv)
+        name = f"{options.current.stem}-against-{options.reference.stem}"
         reference, current = read_window(options.reference), read_window(options.current)
         report = write_report(reference, current, options.output, name)
-    except (DriftInputError, OSError) as error:
+    except (ValueError, OSError) as error:  # a setting, a file or a window: the message names it
         sys.stderr.write(f"no drift report: {error}\n")
         return 2
     for line in _told(report, rows=current.height):

@@ -16,7 +16,7 @@ def read_window(path: Path, features: Sequence[str] = FEATURES) -> pl.DataFrame:
     """The features of a csv file with a header: categories as strings, all else Float64; an empty field is null.
 
     Further columns are left out. Raises DriftInputError with the path and what is wrong: no file, no csv, no rows,
-    missing columns, or a field that is no number, with its line.
+    missing columns, or a field that is no finite number, with its row.
     """
     if not path.is_file():
         raise DriftInputError(f"{path}: there is no such file")
@@ -33,8 +33,10 @@ def read_window(path: Path, features: Sequence[str] = FEATURES) -> pl.DataFrame:
 
 def _numbers(column: pl.Series, path: Path) -> pl.Series:
     numbers = column.cast(pl.Float64, strict=False)
-    wrong = (numbers.is_null() & column.is_not_null()).arg_true()
+    wrong = (~numbers.is_finite().fill_null(False) & column.is_not_null()).arg_true()
     if len(wrong):
         row = int(wrong[0])
-        raise DriftInputError(f"{path}, row {row + 1} after the header: {column.name} is {column[row]!r}, not a number")
+        raise DriftInputError(
+            f"{path}, row {row + 1} after the header: {column.name} is {column[row]!r}, not a finite number"
+        )
     return numbers

@@ -37,18 +37,18 @@ STORM = Week("drift_current.csv", date(2013, 6, 24))
 
 
 def cut(training: Path, week: Week) -> pl.DataFrame:
-    """`ROWS` training rows of the week, in order of event time; the same rows every time.
+    """`ROWS` training rows of the week, or all if it has fewer, in order of event time; the same rows every time.
 
     Raises MissingPartitionError naming the days that are not in `training`.
     """
     rows = read_training(training, week.first, week.end).sort("event_timestamp", "request_id")
-    kept = rows.with_row_index("__row").sample(ROWS, seed=SEED).sort("__row")
+    kept = rows.with_row_index("__row").sample(min(ROWS, rows.height), seed=SEED).sort("__row")
     # An instant to the second is enough, and short.
     return kept.select(COLUMNS).with_columns(pl.col("event_timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def main() -> int:
-    """Exit 0, or 2 where days are missing."""
+    """Exit 0, or 2 where days are missing or a setting cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m orchestration.drift.sample",
         description=f"Write {CALM.name} (the calm week of {CALM.first}) and {STORM.name} (the storms of {STORM.first}).",
@@ -56,10 +56,10 @@ def main() -> int:
     parser.add_argument("--lake", type=Path, help="folder with training/ in it (default: PLATFORM_HOME/lake)")
     parser.add_argument("--output", type=Path, default=SAMPLES, help="folder to write to (default: data/sample)")
     options = parser.parse_args()
-    lake = options.lake or Settings.load().lake
     try:
+        lake = options.lake or Settings.load().lake
         frames = {week.name: cut(lake / "training", week) for week in (CALM, STORM)}
-    except MissingPartitionError as error:
+    except (MissingPartitionError, ValueError) as error:
         sys.stderr.write(f"cannot cut the samples: {error}\n")
         return 2
     options.output.mkdir(parents=True, exist_ok=True)

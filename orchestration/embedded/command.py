@@ -15,6 +15,7 @@ from orchestration.settings import Settings
 
 ANSWER_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
+KILL_TIMEOUT_S = 5.0
 _PROBE = 0  # kill(2): is anybody there?
 _NOT_FOUND, _NOT_RUNNABLE, _BY_SIGNAL = 127, 126, 128  # as a shell says it
 
@@ -56,15 +57,29 @@ def run_command(command: Sequence[str], environment: dict[str, str]) -> int:
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Ask the command's whole session to end; kill what is left of it after a while."""
-    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for ask, timeout_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, KILL_TIMEOUT_S)):
+        if not _stands(process, ask) or _ended_within(process, timeout_s):
+            break
+    process.wait()  # what else stands after the kill is dead, and waits for a PID 1 that reaps nobody
+
+
+def _ended_within(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while _stands(process, _PROBE):
+        if time.monotonic() > deadline:
+            return False
+        process.poll()
+        time.sleep(0.1)
+    return True
+
+
+def _stands(process: "subprocess.Popen[bytes]", ask: int) -> bool:
+    """Send `ask` to the command's session; False where it is empty. A shell ends before what it started."""
     try:
-        os.killpg(process.pid, signal.SIGTERM)
-        while True:  # until the group is empty: a shell ends before what it started
-            process.poll()
-            os.killpg(process.pid, signal.SIGKILL if time.monotonic() > deadline else _PROBE)
-            time.sleep(0.1)
+        os.killpg(process.pid, ask)
     except ProcessLookupError:
-        process.wait()
+        return False
+    return True
 
 
 def _wait_until_it_answers(settings: Settings) -> None:

@@ -16,7 +16,6 @@ from orchestration.training.onnx_model import digest
 from serving_gateway.contracts import ModelContract
 from triton_models.model_config import render_config, write_model
 
-
 LOCK_TIMEOUT_S = 120.0
 _POLL_S = 0.05
 

@@ -1,6 +1,10 @@
 """Retire published models that nobody needs: off the manifest, out of Triton, off the disk.
 
 A retired version is still in MLflow and can be published again.
+
+Not known is what a gateway that left cleanly would serve: it took its acknowledgement back. Should it start again with
+Redis down, on its last known good state, the models of that state may be retired; it then scores nothing until it reads
+the current state.
 """
 
 import re

@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from orchestration.training.artifact import ArtifactError, check_artifact
 from orchestration.training.contract import MODEL, triton_name
 from orchestration.training.evaluation import Metrics
@@ -105,7 +107,8 @@ def fetch(mlflow: Any, version: str) -> Registered:
     """The contract and the ONNX bytes of a registered version.
 
     Raises:
-        RegistryError: there is no such version, it has no contract, or its artifact is not what its contract says.
+        RegistryError: there is no such version, it has no contract or one that cannot be read, or its artifact is
+            missing or not what its contract says.
     """
     from mlflow.exceptions import MlflowException
 
@@ -115,9 +118,11 @@ def fetch(mlflow: Any, version: str) -> Registered:
         with TemporaryDirectory() as scratch:
             folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=scratch)
             onnx = (Path(folder) / "model.onnx").read_bytes()
+        contract = ModelContract.from_json(text)
     except MlflowException as error:
         raise RegistryError(f"MLflow has no intact {MODEL} version {version}: {error.message}") from error
-    contract = ModelContract.from_json(text.encode())
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise RegistryError(f"MLflow has no intact {MODEL} version {version}: {error}; train again") from error
     try:
         check_artifact(onnx, contract)
     except ArtifactError as error:

@@ -5,13 +5,15 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import get_args
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from orchestration.features.views import view_window
 from orchestration.ingestion.partitions import MissingPartitionError
 from orchestration.settings import Settings
 from orchestration.training.contract import triton_name
@@ -63,12 +65,13 @@ def validate(settings: Settings, alias: Alias, days: Days | None) -> Validation:
     """Score the stored training rows of `days`, by default of the hold-out that the training run logged.
 
     Raises:
-        CannotValidateError: no such model, no such rows, unreadable gates.
+        CannotValidateError: no such model, no such rows, rows that the model was trained on, unreadable gates or rows.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(settings.mlflow_url)
+    training = settings.lake / "training"
     try:
         gates = read_gates(settings.metric_gates)
         version = version_of(mlflow, alias)
@@ -76,15 +79,26 @@ def validate(settings: Settings, alias: Alias, days: Days | None) -> Validation:
             raise CannotValidateError(f"no version carries the alias {alias!r}: materialize {alias}_model first")
         found = fetch(mlflow, version)
         first, last = days or _parse(*holdout_days(mlflow, found.contract).split("/"))
-        samples = read_samples(settings.lake / "training", found.contract.inputs, (first, last))
+        _not_trained_on(found.contract, (first, last))
+        samples = read_samples(training, found.contract.inputs, (first, last))
         judged = judge_on(found.onnx, samples, gates)
     except MissingPartitionError as error:
         raise CannotValidateError(f"{error}; materialize training_rows for these days") from error
+    except pl.exceptions.PolarsError as error:
+        raise CannotValidateError(f"{training} cannot be read: {error}; materialize training_rows again") from error
     except MlflowException as error:
         raise CannotValidateError(f"MLflow at {settings.mlflow_url}: {error.message}; is the platform up?") from error
     except (GatesError, RegistryError, TrainingDataError) as error:
         raise CannotValidateError(str(error)) from error
     return Validation(found.contract, (first, last), judged.metrics, judged.gates)
+
+
+def _not_trained_on(contract: ModelContract, days: Days) -> None:
+    if view_window(*days)[0] < datetime.fromisoformat(contract.training_end):
+        raise CannotValidateError(
+            f"{triton_name(contract)} was trained on requests up to {contract.training_end}: what it scores on the days "
+            f"from {days[0]} says nothing; give later ones"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

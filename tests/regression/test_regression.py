@@ -65,4 +65,9 @@ def test_the_champion_reaches_the_metric_gates(reports: Path) -> None:
     print(done.stdout)
     if done.returncode:
         pytest.fail(f"the champion does not reach the gates:\n{done.stdout}{done.stderr}", pytrace=False)
-    assert json.loads((folder / "champion.json").read_text())
+    found = json.loads((folder / "champion.json").read_text())
+    assert (found["passed"], found["failures"]) == (True, [])
+    assert found["model"].startswith("flight_delay_v")
+    assert found["days"][0] < found["days"][1]
+    assert found["metrics"]["rows"] > 0
+    assert 0.5 < found["metrics"]["auc"] <= 1

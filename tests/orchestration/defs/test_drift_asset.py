@@ -60,21 +60,53 @@ def log(lake: Path, day: date) -> None:
     pl.DataFrame(logged, schema=PREDICTION_SCHEMA).write_parquet(folder / "1.parquet")
 
 
-@pytest.mark.parametrize(("day", "outcome"), [(BLIZZARD, "fail"), (CALM, "pass")])
-def test_the_check_warns_of_a_blizzard_and_stops_nothing(
-    home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, day: date, outcome: str
-) -> None:
-    from orchestration.defs.drift import drift_report
-
+@pytest.fixture
+def store(home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> RolloutStore:
+    """The model of the four weeks is the baseline of this home."""
     monkeypatch.setenv("PLATFORM_HOME", str(home))
     monkeypatch.setenv("REDIS_URL", redis_url)
-    store, contract = RolloutStore.connect(redis_url), contract_of(home / "lake")
-    arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest=store.put_contract(contract))
-    serve_baseline(store, arm, actor="test", now=datetime.now(UTC))
-    now = view_window(day, day + DAY)[1]
-    store.advance_clock(now)
+    served, contract = RolloutStore.connect(redis_url), contract_of(home / "lake")
+    arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest=served.put_contract(contract))
+    serve_baseline(served, arm, actor="test", now=datetime.now(UTC))
+    return served
 
-    result = dg.materialize([drift_report], instance=dg.DagsterInstance.ephemeral())
+
+def report(store: RolloutStore, now: datetime, hours: int = 24) -> dg.ExecuteInProcessResult:
+    from orchestration.defs.drift import DriftConfig, drift_report
+
+    store.advance_clock(now)
+    config = dg.RunConfig({"drift_report": DriftConfig(hours=hours)})
+    return dg.materialize([drift_report], instance=dg.DagsterInstance.ephemeral(), run_config=config)
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "reason"),
+    [
+        (24, datetime(2013, 6, 1, tzinfo=UTC), "no request was logged from 2013-05-31"),
+        (24 * 60, view_window(CALM, CALM + DAY)[1], "what is usual is unknown"),
+    ],
+    ids=["no traffic", "no past window"],
+)
+def test_where_nothing_can_be_told_the_run_succeeds_and_says_so(
+    store: RolloutStore, hours: int, now: datetime, reason: str
+) -> None:
+    result = report(store, now, hours)
+    assert result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, check.metadata["outcome"].value) == (True, "inconclusive")
+    assert reason in str(check.metadata["reason"].value)
+    (made,) = result.asset_materializations_for_node("drift_report")
+    assert reason in str(made.metadata["verdict"].value)
+    assert (made.metadata["rows"].value == 0) == (made.metadata["report"].value == "none")
+
+
+@pytest.mark.parametrize(("day", "outcome"), [(BLIZZARD, "fail"), (CALM, "pass")])
+def test_the_check_warns_of_a_blizzard_and_stops_nothing(
+    home: Path, store: RolloutStore, day: date, outcome: str
+) -> None:
+    contract, now = contract_of(home / "lake"), view_window(day, day + DAY)[1]
+
+    result = report(store, now)
 
     assert result.success
     (check,) = result.get_asset_check_evaluations()

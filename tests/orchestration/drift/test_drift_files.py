@@ -41,9 +41,12 @@ def test_an_empty_field_is_missing(tmp_path: Path) -> None:
             (HEADER.replace("s_distance", "far").replace("w_visib", "sight"), FIRST),
             "lacks the columns s_distance, w_visib",
         ),
-        (
-            (HEADER, FIRST, FIRST.replace(",1096,", ",far,")),
-            "row 2 after the header: s_distance is 'far', not a number",
+        *(
+            (
+                (HEADER, FIRST, FIRST.replace(",1096,", f",{field},")),
+                f"row 2 after the header: s_distance is '{field}', not a finite number",
+            )
+            for field in ("far", "inf", "-inf", "1e400", "NaN")
         ),
         ((HEADER, FIRST + ",1"), "is not a csv file: found more fields"),
         (("a;b", "1;2"), "lacks the columns s_carrier"),
@@ -76,6 +79,16 @@ def test_the_command_says_what_is_wrong_in_one_line_and_exits_with_2(
     assert command.main(["--output", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"no drift report: {tmp_path / 'calm.csv'}: there is no such file\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_that_cannot_be_read_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_PORT", "abc")
+    assert command.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("no drift report: ")
+    assert "REDIS_PORT" in said
 
 
 @pytest.mark.integration

@@ -62,3 +62,17 @@ def test_the_command_writes_both_and_names_days_that_are_missing(
     assert sample.main() == 2
     assert "2013-04-29" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_week_with_fewer_rows_is_kept_whole(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "ROWS", 1_000_000)
+    assert sample.cut(lake / "training", CALM).height > ROWS
+
+
+def test_a_setting_that_cannot_be_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sample"])
+    monkeypatch.setenv("REDIS_PORT", "abc")
+    assert sample.main() == 2
+    assert "REDIS_PORT" in capsys.readouterr().err

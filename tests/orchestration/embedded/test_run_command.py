@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,18 @@ def test_a_command_that_does_not_end_by_sigterm_is_killed(tmp_path: Path, monkey
     assert process.stdout.readline() == b"deaf\n"
     subject._stop(process)
     assert process.returncode == -signal.SIGKILL
+
+
+def test_what_is_dead_and_not_reaped_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is with what a command leaves behind under a PID 1 that reaps nobody; here it is ours to reap, and we wait."""
+    monkeypatch.setattr(subject, "STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(subject, "KILL_TIMEOUT_S", 0.2)
+    with subprocess.Popen(["sleep", "60"], process_group=0) as process:
+        left = subprocess.Popen(["sleep", "60"], process_group=process.pid)
+        began = time.monotonic()
+        subject._stop(process)
+        assert time.monotonic() - began > 0.4, "nothing stood: nothing is shown"
+        assert process.returncode == left.wait() == -signal.SIGTERM
 
 
 @contextmanager

@@ -177,22 +177,17 @@ def test_mlflow_is_asked_without_the_lock_and_what_is_published_meanwhile_stays(
 
 @pytest.mark.parametrize("field", ["state", "other"])
 def test_whatever_hinders_retirement_a_published_model_is_published_and_a_warning_says_what_to_do(
-    triton: TritonServer,
-    triton_home: Path,
-    repository: Repository,
-    store: RolloutStore,
-    redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    field: str,
+    repository: Repository, store: RolloutStore, redis_url: str, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setattr(registered, "aliased", lambda _settings: set())
     serve(store, 4)
     with redis.Redis.from_url(redis_url) as client:
         client.xadd(keys.AUDIT, {field: "{"})
     warnings: list[str] = []
-    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings = Settings(home=repository.models.parents[1])
 
-    assert registered.retired_or_why_not(Settings(home=triton_home), warnings.append).startswith(f"none: {keys.AUDIT} ")
+    assert registered.retired_or_why_not(settings, warnings.append).startswith(f"none: {keys.AUDIT} ")
 
     (warning,) = warnings
     assert "is unreadable" in warning

@@ -1,7 +1,7 @@
 """The command against a real MLflow and stored rows; what it cannot judge is one line and exit code 2."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -79,6 +79,7 @@ def test_other_days_and_stricter_gates_may_fail_it(trained: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["--start", "2013-01-08", "--end", "2013-01-11"], "was trained on requests up to 2013-01-08T"),
         (["--start", "2013-02-01", "--end", "2013-02-02"], "materialize training_rows for these days"),
         (["--alias", "challenger"], "no version carries the alias 'challenger': materialize challenger_model first"),
     ],
@@ -92,6 +93,36 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert main(arguments) == 2
 
     assert complaint in capsys.readouterr().err
+
+
+def truncate_a_partition(home: Path) -> None:
+    path = home / "lake" / "training" / "day=2013-01-10.parquet"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def break_the_contract(_home: Path) -> None:
+    client = mlflow.MlflowClient()
+    found = client.get_model_version_by_alias("flight_delay", "champion")
+    client.log_text(found.run_id, '{"model": 1}', f"contract/flight_delay_v{found.version}.json")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (truncate_a_partition, "/lake/training cannot be read: "),
+        (break_the_contract, "MLflow has no intact flight_delay version"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_not_a_model_that_failed(
+    trained: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], complaint: str
+) -> None:
+    damage(trained)
+
+    assert main([]) == 2
+
+    said = capsys.readouterr().err
+    assert f"cannot validate: {'' if complaint.startswith('MLflow') else trained}{complaint}" in said
 
 
 @pytest.mark.integration
