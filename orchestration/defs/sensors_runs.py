@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from orchestration.notices.send import send
 from orchestration.notices.wording import FailedCheck, FailedRun, failed_run
