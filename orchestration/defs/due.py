@@ -9,6 +9,7 @@ import dagster as dg
 import redis
 
 from orchestration.defs.common import DAILY
+from orchestration.features.chain import days_of
 from orchestration.settings import Settings
 from orchestration.timetable import NotDueError
 from serving_gateway.control import keys
@@ -62,10 +63,13 @@ def known_days() -> set[date]:
     return {date.fromisoformat(key) for key in DAILY.get_partition_keys()}
 
 
-def stored_days(instance: dg.DagsterInstance, *assets: str) -> set[date]:
-    """The days that every one of the daily `assets` has."""
-    found = (instance.get_materialized_partitions(dg.AssetKey(asset)) for asset in assets)
-    return {date.fromisoformat(key) for key in set.intersection(*found)}
+def stored_days(*assets: str) -> set[date]:
+    """The days that every one of the daily `assets` has in the lake.
+
+    Dagster's log would name removed days too: its storage cannot forget a partition.
+    """
+    lake = Settings.load().lake
+    return set.intersection(*(days_of(lake, asset) for asset in assets))
 
 
 def require_idle(instance: dg.DagsterInstance, *jobs: str) -> None:

@@ -58,7 +58,7 @@ def daily_features(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 def weekly_challenger(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """One run for a hold-out's end: the same days are not trained on twice."""
     _require_served()
-    windows = training_windows(event_now(), stored_days(context.instance, "training_rows"))
+    windows = training_windows(event_now(), stored_days("training_rows"))
     require_idle(context.instance, "train_challenger")
     run_key = windows.holdout[1].isoformat()
     require_new(context.instance, "train_challenger", run_key)

@@ -40,7 +40,7 @@ def ingest_completed_days(context: dg.SensorEvaluationContext) -> dg.RunRequest:
 
     A range whose run died half-way is asked for again, a few times.
     """
-    first, last = missing_days(event_now(), known_days(), stored_days(context.instance, *DAILY_ASSETS))
+    first, last = missing_days(event_now(), known_days(), stored_days(*DAILY_ASSETS))
     require_idle(context.instance, "ingest_and_compute", "compute_day")
     days = {DAYS_TAG: f"{first}:{last}"}
     attempt = next_attempt(context.instance, "ingest_and_compute", days)
@@ -67,7 +67,7 @@ def retrain_on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     require_idle(context.instance, "train_challenger")
     if context.cursor and not came_to_nothing(context.instance, "train_challenger", {AS_OF_TAG: context.cursor}):
         require_patience(as_of, datetime.fromisoformat(context.cursor))
-    windows = training_windows(as_of, stored_days(context.instance, "training_rows"))
+    windows = training_windows(as_of, stored_days("training_rows"))
     tags = {AS_OF_TAG: as_of.isoformat()}
     attempt = next_attempt(context.instance, "train_challenger", tags)
     request = dg.RunRequest(

@@ -6,13 +6,21 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.features.compute import write_features
+from orchestration.features.held import withdraw
 from orchestration.features.training import write_training
+from orchestration.features.views import VIEWS
 from orchestration.ingestion.ingest import Examined, examine_flights, examine_weather
 from orchestration.ingestion.outcome import Outcome
-from orchestration.ingestion.partitions import stretches
+from orchestration.ingestion.partitions import stored_days, stretches
 
 RAW = {"raw_flights": examine_flights, "raw_weather": examine_weather}
 COMPUTED = {"feature_views": write_features, "training_rows": write_training}
+FOLDERS = {
+    "raw_flights": ["raw/flights"],
+    "raw_weather": ["raw/weather"],
+    "feature_views": [f"features/{view.name}" for view in VIEWS],
+    "training_rows": ["training"],
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,9 @@ def walk(
 ) -> Iterator[Step]:
     """Take the days [start, end) through the assets, in order.
 
+    What was computed from a day that is refused now is removed before anything else is computed, after the range and
+    where the computed assets are not written too: nobody reads what followed from data that are no longer believed.
+
     Args:
         lake: the lake's folder.
         start: first day.
@@ -44,9 +55,19 @@ def walk(
         if asset in write or asset in examine:
             examined = look(lake, start, end, source)
             yield Step(asset, examined.store(lake) if asset in write else None, examined)
+    for asset, held in withdraw(lake, start, end).items() if {*RAW} & {*write} else ():
+        # Those of the range follow below, where they are computed.
+        beyond = {day: reason for day, reason in held.items() if asset not in write or day >= end}
+        if beyond:
+            yield Step(asset, Outcome({}, beyond))
     for asset, compute in COMPUTED.items():
         if asset in write:
             yield Step(asset, compute(lake, start, end))
+
+
+def days_of(lake: Path, asset: str) -> set[date]:
+    """The days that the lake has of a daily asset, in every folder of it."""
+    return set.intersection(*(stored_days(lake / folder) for folder in FOLDERS[asset]))
 
 
 def refusals(steps: Iterable[Step]) -> list[str]:

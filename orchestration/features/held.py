@@ -1,4 +1,4 @@
-"""Which days cannot be computed, and which raw day holds each of them back. A refused day is never computed around."""
+"""Which days cannot be computed, and which raw day holds each of them back. A refused or missing day is never computed around."""
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -6,36 +6,35 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from orchestration.features.views import LOOK_BACK_DAYS, VIEWS, WARM_UP
-from orchestration.ingestion.partitions import days, partition_path
+from orchestration.ingestion.partitions import days, partition_path, remove_partitions, stored_days
 from orchestration.ingestion.quarantine import refused_days
 
 _DAY = timedelta(days=1)
 
 
 def held_features(
-    of: Iterable[date], refused: Mapping[str, AbstractSet[date]], missing: Mapping[str, AbstractSet[date]]
+    of: Iterable[date], refused: Mapping[str, AbstractSet[date]], stored: Mapping[str, AbstractSet[date]]
 ) -> dict[date, str]:
     """The ones of these days whose features cannot be computed, with the reason.
 
-    A day's features follow from its own raw partitions and from those of the warm-up before it. One that was refused
-    holds it back; one of the day itself that is missing, too. Earlier ones may be missing, where the data begin.
+    A day's features follow from its own raw partitions and from those of the warm-up before it. One that was refused or
+    is missing holds it back; only before a source's first stored day none is expected: there the data begin.
 
     Args:
         of: the days.
         refused: refused days by source.
-        missing: days without raw partition by source.
+        stored: all days with raw partition by source.
     """
+    begins = {source: min(there, default=date.max) for source, there in stored.items()}
     held: dict[date, str] = {}
     for day in of:
-        reasons = [
-            *(f"{source} of {day} are not materialized" for source in WARM_UP if day in missing[source]),
-            *(
-                f"{source} of {earlier} were refused"
-                for source, warm_up in WARM_UP.items()
-                for earlier in days(day - warm_up, day + _DAY)
-                if earlier in refused[source]
-            ),
-        ]
+        reasons = [f"{source} of {day} are not materialized" for source in WARM_UP if day not in stored[source]]
+        for source, warm_up in WARM_UP.items():
+            for earlier in days(day - warm_up, day + _DAY):
+                if earlier in refused[source]:
+                    reasons.append(f"{source} of {earlier} were refused")
+                elif begins[source] < earlier < day and earlier not in stored[source]:
+                    reasons.append(f"{source} of {earlier} are missing")
         if reasons:
             held[day] = reasons[-1]
     return held
@@ -65,20 +64,44 @@ def held_training(of: Iterable[date], features: Mapping[date, str], missing: Abs
 def held_features_of(lake: Path, start: date, end: date) -> dict[date, str]:
     """`held_features` of the days [start, end) as the lake stands."""
     refused = {source: refused_days(lake, source, start - warm_up, end) for source, warm_up in WARM_UP.items()}
-    missing = {source: _without(lake / "raw" / source, start, end) for source in WARM_UP}
-    return held_features(days(start, end), refused, missing)
+    return held_features(days(start, end), refused, _raw_days(lake))
 
 
 def held_training_of(lake: Path, start: date, end: date) -> dict[date, str]:
     """`held_training` of the days [start, end) as the lake stands."""
     since = start - LOOK_BACK_DAYS * _DAY
-    refused = {source: refused_days(lake, source, since - warm_up, end) for source, warm_up in WARM_UP.items()}
-    nothing_missing: dict[str, AbstractSet[date]] = dict.fromkeys(WARM_UP, frozenset())
-    features = held_features(days(since, end), refused, nothing_missing)
+    # A day before the data begin has no features, and none are missed.
+    begin = max(min(there, default=date.max) for there in _raw_days(lake).values())
+    held = held_features_of(lake, since, end)
+    refused = {day for source in WARM_UP for day in refused_days(lake, source, since, end)}
+    features = {day: reason for day, reason in held.items() if day >= begin or day in refused}
     missing = _without(lake / "raw" / "flights", start, end).union(
         *(_without(lake / "features" / view.name, start, end) for view in VIEWS)
     )
     return held_training(days(start, end), features, missing)
+
+
+def withdraw(lake: Path, start: date, end: date) -> dict[str, dict[date, str]]:
+    """Remove what follows from the raw days [start, end) and can no longer be believed, after them too.
+
+    Returns:
+        By asset, the days whose partition was removed, with the reason.
+    """
+    followed = end + max(WARM_UP.values())
+    removed: dict[str, dict[date, str]] = {}
+    for asset, last, held_of, folders in (
+        ("feature_views", followed, held_features_of, [lake / "features" / view.name for view in VIEWS]),
+        ("training_rows", followed + LOOK_BACK_DAYS * _DAY, held_training_of, [lake / "training"]),
+    ):
+        there = set[date]().union(*map(stored_days, folders))
+        removed[asset] = {day: reason for day, reason in held_of(lake, start, last).items() if day in there}
+        for folder in folders:
+            remove_partitions(folder, removed[asset])
+    return removed
+
+
+def _raw_days(lake: Path) -> dict[str, set[date]]:
+    return {source: stored_days(lake / "raw" / source) for source in WARM_UP}
 
 
 def _without(folder: Path, start: date, end: date) -> set[date]:

@@ -51,7 +51,13 @@ WEATHER: dict[str, Column] = {
 }
 # What the checks look at and what is not stored.
 EVIDENCE: dict[str, Column] = {
-    "day": Column(pl.Date(), "the partition that the row is filed under, by its own date and hour"),
+    "day": Column(pl.Date(), "the partition that the row is filed under; two rows where its clocks name two"),
     "unreadable": Column(pl.String(), "values of the source that could not be read; null on good rows"),
     "clock_off_min": Column(pl.Int64(), "minutes from the row's own date and hour to time_hour on New York's clock"),
+}
+FLIGHTS_EVIDENCE: dict[str, Column] = EVIDENCE | {
+    "minute": Column(pl.Int32(), "minute of the hour of sched_dep; another one would move the flight to another day"),
+}
+WEATHER_EVIDENCE: dict[str, Column] = EVIDENCE | {
+    "step_min": Column(pl.Int64(), "minutes since the airport's report before it in the source; null on the first"),
 }

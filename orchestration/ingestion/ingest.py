@@ -3,6 +3,7 @@
 A flight belongs to the UTC day of `sched_dep`, a weather report to that of `time_hour`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,43 +11,47 @@ from pathlib import Path
 import polars as pl
 
 from orchestration.ingestion.expectations.airports import airports_suite
-from orchestration.ingestion.expectations.check import check_days, check_table
+from orchestration.ingestion.expectations.check import check_columns, check_days, check_table
 from orchestration.ingestion.expectations.days import RECENT_DAYS
 from orchestration.ingestion.expectations.flights import flights_suite
 from orchestration.ingestion.expectations.suite import Suite, Verdict, Violation
 from orchestration.ingestion.expectations.weather import WEATHER_SUITE
 from orchestration.ingestion.outcome import Outcome
 from orchestration.ingestion.partitions import days, stored_rows
-from orchestration.ingestion.quarantine import settle
-from orchestration.ingestion.source import read_airports_table, read_flights_table, read_weather_table
-from orchestration.ingestion.tidy import FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather, zones
+from orchestration.ingestion.quarantine import set_apart_undated, settle
+from orchestration.ingestion.source import (
+    PUBLISHED,
+    read_airports_table,
+    read_flights_table,
+    read_header,
+    read_weather_table,
+)
+from orchestration.ingestion.tidy import FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather, undated, zones
 
 
 @dataclass(frozen=True)
 class Examined:
     """The tidy rows of a range of days, and the verdict on each day; nothing is stored yet.
 
-    `columns` are to be stored, `instant` among them says the day of a good row. `airports` are the violations of the airports table, with which no flight's arrival is known: every day fails then.
+    `columns` are to be stored. `undated` are the source's rows that belong to no day. `tables` holds what was found of
+    whole tables, by check: `flights_source_valid` and `weather_source_valid` stop no day; with a broken `airports_valid`
+    no flight's arrival is known, and every day fails.
     """
 
     source: str
     frame: pl.DataFrame
     columns: tuple[str, ...]
-    instant: str
     verdict: Verdict
-    airports: tuple[Violation, ...] = ()
+    undated: pl.DataFrame
+    tables: Mapping[str, tuple[Violation, ...]]
 
     def store(self, lake: Path) -> Outcome:
         """Write the good days to `lake`/raw/<source>, the others to `lake`/quarantine/<source>."""
         violations = self.verdict.violations
-        of_refused = pl.col("day").is_in(list(violations))
-        good = self.frame.filter(~of_refused).select(self.columns)
-        day = pl.col(self.instant).dt.date()
-        settle(lake, self.source, good, self.frame.filter(of_refused), day=day, refused=set(violations))
-        return Outcome(
-            rows={day: rows for day, rows in self.verdict.rows.items() if day not in violations},
-            held={day: "; ".join(map(str, found)) for day, found in violations.items()},
-        )
+        rows = {day: rows for day, rows in self.verdict.rows.items() if day not in violations}
+        settle(lake, self.source, self.frame, self.columns, accepted=set(rows), refused=set(violations))
+        set_apart_undated(lake, self.source, self.undated)
+        return Outcome(rows, {day: "; ".join(map(str, found)) for day, found in violations.items()})
 
 
 def examine_flights(lake: Path, start: date, end: date, source: Path | None = None) -> Examined:
@@ -61,23 +66,40 @@ def examine_flights(lake: Path, start: date, end: date, source: Path | None = No
         source: folder of the tables; None for the installed distribution.
 
     Raises:
-        SourceError: when a table is missing, is no csv, lacks a column, or has rows that belong to no day.
+        SourceError: when a table is missing, is no csv, or lacks a column that is needed.
     """
-    airports = read_airports_table(source)
+    airports, table = read_airports_table(source), read_flights_table(source)
     broken = check_table(airports, airports_suite())
     known = airports.clear() if broken else airports
-    flights = _between(tidy_flights(read_flights_table(source), known), start, end)
+    flights = _between(tidy_flights(table, known), start, end)
     verdict = _checked(flights, flights_suite(zones(known)), lake, start, end)
     if broken:
         verdict = Verdict(verdict.rows, dict.fromkeys(verdict.rows, broken), verdict.expectations)
-    return Examined("flights", flights, FLIGHT_COLUMNS, "sched_dep", verdict, broken)
+    lost = undated(table)
+    of_source = (*_columns("flights.csv", source), *_columns("airports.csv", source), *_no_day(lost))
+    tables = {"airports_valid": broken, "flights_source_valid": of_source}
+    return Examined("flights", flights, FLIGHT_COLUMNS, verdict, lost, tables)
 
 
 def examine_weather(lake: Path, start: date, end: date, source: Path | None = None) -> Examined:
     """Weather observed on the days [start, end), checked; arguments and errors as above."""
-    weather = _between(tidy_weather(read_weather_table(source)), start, end)
+    table = read_weather_table(source)
+    weather = _between(tidy_weather(table), start, end)
     verdict = _checked(weather, WEATHER_SUITE, lake, start, end)
-    return Examined("weather", weather, WEATHER_COLUMNS, "time_hour", verdict)
+    lost = undated(table)
+    tables = {"weather_source_valid": (*_columns("weather.csv", source), *_no_day(lost))}
+    return Examined("weather", weather, WEATHER_COLUMNS, verdict, lost, tables)
+
+
+def _columns(table: str, source: Path | None) -> tuple[Violation, ...]:
+    return check_columns(table, read_header(table, source), PUBLISHED[table])
+
+
+def _no_day(lost: pl.DataFrame) -> tuple[Violation, ...]:
+    if lost.is_empty():
+        return ()
+    examples = (str(row) for row in lost.select("year", "month", "day", "hour", "time_hour").head(5).iter_rows())
+    return (Violation("time_hour", "values to name a day", lost.height, tuple(examples)),)
 
 
 def _between(frame: pl.DataFrame, start: date, end: date) -> pl.DataFrame:

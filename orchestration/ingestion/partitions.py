@@ -1,7 +1,7 @@
 """Daily partitions in Parquet: one file a UTC day, `day=YYYY-MM-DD.parquet`, replaced atomically."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +40,11 @@ def stretches(days: Iterable[date]) -> list[tuple[date, date]]:
     return found
 
 
+def stored_days(folder: Path) -> set[date]:
+    """The days that have a partition."""
+    return {date.fromisoformat(path.stem.removeprefix("day=")) for path in folder.glob("day=*.parquet")}
+
+
 def stored_rows(folder: Path, start: date, end: date) -> dict[date, int]:
     """Rows of the partitions of [start, end) that are there, read from their footers."""
     paths = {day: partition_path(folder, day) for day in days(start, end)}
@@ -53,7 +58,14 @@ def remove_partitions(folder: Path, days: Iterable[date]) -> None:
 
 
 def write_partitions(
-    frame: pl.DataFrame, folder: Path, start: date, end: date, *, day: pl.Expr, allow_empty: bool = False
+    frame: pl.DataFrame,
+    folder: Path,
+    start: date,
+    end: date,
+    *,
+    day: pl.Expr,
+    columns: Sequence[str] | None = None,
+    allow_empty: bool = False,
 ) -> int:
     """Write one file for each day of [start, end); returns the number of rows written.
 
@@ -63,19 +75,21 @@ def write_partitions(
         start: first day.
         end: day after the last.
         day: expression that gives the Date a row belongs to.
+        columns: those that are stored; None for all.
         allow_empty: write a file without rows for a day without data instead of raising.
 
     Raises:
         MissingPartitionError: naming the days without data; nothing is written then.
     """
-    by_day = frame.with_columns(__day=day).filter(pl.col("__day").is_between(start, end, closed="left"))
+    columns = columns or frame.columns
+    by_day = frame.select(*columns, __day=day).filter(pl.col("__day").is_between(start, end, closed="left"))
     parts = {key[0]: part for key, part in by_day.partition_by("__day", as_dict=True, include_key=False).items()}
     empty = [d for d in days(start, end) if d not in parts]
     if empty and not allow_empty:
         raise MissingPartitionError(f"the source has no rows for {_listed(empty)}: leave these days out of the range")
     folder.mkdir(parents=True, exist_ok=True)
     for d in days(start, end):
-        _write(parts[d] if d in parts else frame.clear(), partition_path(folder, d))
+        _write(parts[d] if d in parts else frame.select(columns).clear(), partition_path(folder, d))
     return by_day.height
 
 

@@ -30,6 +30,12 @@ _WEATHER = (
     )
 )
 _AIRPORTS = {"faa": _TEXT, "tzone": _TEXT, "lat": _NUMBER, "lon": _NUMBER}
+# Every column of the published tables, those that nobody reads too: a table that has others has changed.
+PUBLISHED = {
+    "flights.csv": {*_FLIGHTS, "dep_time", "sched_dep_time", "arr_time", "air_time"},
+    "weather.csv": {*_WEATHER},
+    "airports.csv": {*_AIRPORTS, "name", "alt", "tz", "dst"},
+}
 
 
 class SourceError(RuntimeError):
@@ -58,13 +64,24 @@ def read_airports_table(folder: Path | None = None) -> pl.DataFrame:
     return _read("airports.csv", _AIRPORTS, folder)
 
 
-def _read(name: str, schema: Mapping[str, pl.DataType], folder: Path | None) -> pl.DataFrame:
+def read_header(name: str, folder: Path | None = None) -> list[str]:
+    """The columns that the table `name` (a key of PUBLISHED) has in the source; `folder` and errors as above."""
+    _, table = _as_text(name, folder, rows=0)
+    return table.columns
+
+
+def _as_text(name: str, folder: Path | None, rows: int | None = None) -> tuple[Path, pl.DataFrame]:
     path = _in_folder(folder, name) if folder else _in_distribution(name)
     try:
         data = _unzipped(path, name) if path.suffix == ".zip" else path.read_bytes()
-        table = pl.read_csv(data, null_values=_NULLS, infer_schema=False, encoding="utf8-lossy")
+        table = pl.read_csv(data, null_values=_NULLS, infer_schema=False, encoding="utf8-lossy", n_rows=rows)
     except (pl.exceptions.PolarsError, zipfile.BadZipFile, KeyError, OSError) as error:
         raise SourceError(f"{path} cannot be read as csv: {error}") from error
+    return path, table
+
+
+def _read(name: str, schema: Mapping[str, pl.DataType], folder: Path | None) -> pl.DataFrame:
+    path, table = _as_text(name, folder)
     lacking = [column for column in schema if column not in table.columns]
     if lacking:
         raise SourceError(f"{path} lacks the columns {', '.join(lacking)}; it has {', '.join(table.columns)}")

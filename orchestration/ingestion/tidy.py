@@ -2,14 +2,15 @@
 
 The columns stand in `columns`. A frame of flights has one row a scheduled flight with a known aircraft.
 
-Both tidy frames also carry what the checks look at and what is not stored, EVIDENCE. A broken row is filed like any
-other, by its own date and hour: to refuse its day is up to the checks.
+Both tidy frames also carry what the checks look at and what is not stored, their evidence. A broken row is filed like
+any other: to refuse its day is up to the checks. One whose two clocks name two days is filed under both, for it may be
+missing from either. Rows that name no day are left out (`undated` has them).
 """
 
 import polars as pl
 
 from orchestration.ingestion import columns
-from orchestration.ingestion.source import SourceError
+from orchestration.ingestion.expectations.flights import CARRIER, ORIGINS
 
 # These destinations lack an airports row.
 _PUERTO_RICO = dict.fromkeys(("BQN", "SJU", "STT", "PSE"), "America/Puerto_Rico")
@@ -19,16 +20,24 @@ _DAY_MIN = 24 * 60
 _WRONG_WIND = (pl.col("origin") == "EWR") & (pl.col("time_hour") == pl.lit("2013-02-12T08:00:00Z"))
 _SCHEDULE = ("origin", "carrier", "flight", "sched_dep")
 _LOAD_WINDOW = "30m"
+_SOUND = (
+    pl.col("unreadable").is_null()
+    & (pl.col("clock_off_min") == 0)
+    & pl.col("minute").is_between(0, 59)
+    & pl.col("origin").is_in(ORIGINS)
+    & pl.col("carrier").str.contains(CARRIER)
+)
 
-FLIGHT_COLUMNS, WEATHER_COLUMNS, EVIDENCE = tuple(columns.FLIGHTS), tuple(columns.WEATHER), tuple(columns.EVIDENCE)
+FLIGHT_COLUMNS, WEATHER_COLUMNS = tuple(columns.FLIGHTS), tuple(columns.WEATHER)
+FLIGHTS_EVIDENCE, WEATHER_EVIDENCE = tuple(columns.FLIGHTS_EVIDENCE), tuple(columns.WEATHER_EVIDENCE)
 
 
 def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
-    """Flights in FLIGHT_COLUMNS and EVIDENCE, sorted by `sched_dep` and `request_id`.
+    """Flights in FLIGHT_COLUMNS and FLIGHTS_EVIDENCE, sorted by `sched_dep` and `request_id`.
 
     Cancelled flights without a tail number are dropped: it is missing on no others, so it would give the label away.
     They count in `sched_load` all the same, for they stood in the schedule. `sched_arr` is null where the time zone of
-    the destination is not known. Raises SourceError when a row belongs to no day.
+    the destination is not known.
     """
     flights = _filed(table).with_columns(
         sched_dep=_utc("time_hour") + pl.duration(minutes="minute"),
@@ -46,21 +55,20 @@ def tidy_flights(table: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
             dep_min=_minute_of_day(local),
             block=(pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes().cast(pl.Int32),
         )
-        .select(*FLIGHT_COLUMNS, *EVIDENCE)
+        .select(*FLIGHT_COLUMNS, *FLIGHTS_EVIDENCE)
         .sort("sched_dep", "request_id")
     )
 
 
 def tidy_weather(table: pl.DataFrame) -> pl.DataFrame:
-    """Hourly observations in WEATHER_COLUMNS and EVIDENCE, sorted by `time_hour` and `origin`.
+    """Hourly observations in WEATHER_COLUMNS and WEATHER_EVIDENCE, sorted by `time_hour` and `origin`.
 
     `time_hour` Datetime("us", "UTC") is the hour observed, known an hour later; the rest is Float64 in US units.
-    Raises SourceError when a row belongs to no day.
     """
     return (
-        _filed(table)
+        _filed(_with_steps(table))
         .with_columns(wind_speed=pl.when(~_WRONG_WIND).then("wind_speed"), time_hour=_utc("time_hour"))
-        .select(*WEATHER_COLUMNS, *EVIDENCE)
+        .select(*WEATHER_COLUMNS, *WEATHER_EVIDENCE)
         .sort("time_hour", "origin")
     )
 
@@ -71,21 +79,39 @@ def zones(airports: pl.DataFrame) -> dict[str, str]:
     return dict(known.select("faa", "tzone").iter_rows()) | _PUERTO_RICO
 
 
+def undated(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a source table that belong to no day: neither date and hour nor `time_hour` can be read."""
+    return table.filter(_days().list.len() == 0)
+
+
 def _filed(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with `day` and `clock_off_min`. A row's own date and hour decide, `time_hour` where they are missing."""
-    date = pl.format("{}-{}-{}", "year", "month", "day").str.to_date("%Y-%m-%d", strict=False)
-    clock = date.cast(pl.Datetime("us")) + pl.duration(hours="hour")
-    instant = clock.dt.replace_time_zone(_LOCAL, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    """The table with `day` and `clock_off_min`; a row stands under each day that it names."""
+    filed = table.with_columns(__days=_days(), clock_off_min=_clock_off_min())
+    return filed.filter(pl.col("__days").list.len() > 0).with_columns(day="__days").drop("__days").explode("day")
+
+
+def _days() -> pl.Expr:
+    """The UTC days that a row names: by its own date and hour, and by `time_hour`."""
+    own = _clock().dt.replace_time_zone(_LOCAL, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return pl.concat_list(own.dt.date(), _utc("time_hour").dt.date()).list.drop_nulls().list.unique()
+
+
+def _clock_off_min() -> pl.Expr:
     shown = _utc("time_hour").dt.convert_time_zone(_LOCAL).dt.replace_time_zone(None)
-    filed = table.with_columns(
-        day=pl.coalesce(instant, _utc("time_hour")).dt.date(), clock_off_min=(shown - clock).dt.total_minutes()
-    )
-    lost = table.filter(filed["day"].is_null())
-    if lost.height:
-        raise SourceError(
-            f"{lost.height} rows have no readable date and hour, so they belong to no day: {lost.head(3).to_dicts()}"
-        )
-    return filed
+    return (shown - _clock()).dt.total_minutes()
+
+
+def _clock() -> pl.Expr:
+    """A row's own date and hour, as New York's clock shows them."""
+    date = pl.format("{}-{}-{}", "year", "month", "day").str.to_date("%Y-%m-%d", strict=False)
+    return date.cast(pl.Datetime("us")) + pl.duration(hours="hour")
+
+
+def _with_steps(weather: pl.DataFrame) -> pl.DataFrame:
+    """With `step_min`. A report whose clocks disagree is no landmark: it would throw doubt on the next day's first."""
+    at = _utc("time_hour")
+    before = pl.when(_clock_off_min() == 0).then(at).forward_fill().shift().over("origin")
+    return weather.with_columns(step_min=(at - before).dt.total_minutes())
 
 
 def _with_sched_arr(flights: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
@@ -111,9 +137,13 @@ def _with_sched_arr(flights: pl.DataFrame, zones: dict[str, str]) -> pl.DataFram
 
 
 def _with_sched_load(flights: pl.DataFrame) -> pl.DataFrame:
-    """Each scheduled flight counts once, however often the source repeats it."""
+    """Each scheduled flight counts once, however often the source repeats it.
+
+    Rows that are broken on sight do not count, so that a refused day does not colour its neighbours; they may have no
+    load themselves.
+    """
     window = {"period": "60m", "offset": f"-{_LOAD_WINDOW}", "closed": "both", "group_by": "origin"}
-    schedule = flights.select(_SCHEDULE).filter(pl.col("sched_dep").is_not_null()).unique().sort("sched_dep")
+    schedule = flights.filter(_SOUND).select(_SCHEDULE).unique().sort("sched_dep")
     load = schedule.rolling("sched_dep", **window).agg(sched_load=pl.len().cast(pl.Int32))  # type: ignore[arg-type]
     return flights.join(load.unique(["origin", "sched_dep"]), on=["origin", "sched_dep"], how="left")
 

@@ -9,7 +9,6 @@ def airports_suite() -> Suite:
     """The suite; time zones are those that this machine knows."""
     return Suite(
         name="airports",
-        columns={"faa": "String", "tzone": "String", "lat": "Float64", "lon": "Float64", "unreadable": "String"},
         identity=("faa",),
         required=("faa", "lat", "lon"),
         empty=("unreadable",),

@@ -1,16 +1,17 @@
 """Check a range of days in one pass; each violation then finds its day.
 
-A year of flights takes seconds in one pass, where a pass a day would take minutes. Three tables are checked: the
-columns with their types, the rows, and the statistics of the days.
+A year of flights takes seconds in one pass, where a pass a day would take minutes. Two tables are checked: the rows,
+and the statistics of the days. Columns are checked where they can differ, in the source (`check_columns`): the tidy
+frame has those that we select, in the types that we give them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 
 import polars as pl
 
 from orchestration.ingestion.expectations.days import day_statistics
-from orchestration.ingestion.expectations.rules import day_rules, row_rules, schema_rules
+from orchestration.ingestion.expectations.rules import day_rules, row_rules
 from orchestration.ingestion.expectations.run import Finding, findings
 from orchestration.ingestion.expectations.suite import Suite, Verdict, Violation
 
@@ -29,27 +30,36 @@ def check_days(frame: pl.DataFrame, suite: Suite, days: Sequence[date], stored: 
     counts = dict(frame.group_by("day").len().iter_rows())
     rows = {day: int(counts.get(day, 0)) for day in days}
     found: dict[date, list[Violation]] = {day: [] for day in days}
-    for day, violation in _of_rows(frame, suite, rows):
+    for day, violation in _of_rows(frame, suite):
         found[day].append(violation)
     sound = {day: rows[day] for day in days if not found[day]}
     for day, violation in _of_days(day_statistics(frame, suite, days, {**stored, **sound}), suite):
         found[day].append(violation)
-    expectations = len(schema_rules(suite)) + len(row_rules(suite)) + len(day_rules(suite))
+    expectations = len(row_rules(suite)) + len(day_rules(suite))
     return Verdict(rows, {day: tuple(violations) for day, violations in found.items() if violations}, expectations)
 
 
 def check_table(frame: pl.DataFrame, suite: Suite) -> tuple[Violation, ...]:
     """What does not hold of a table that has no days."""
-    rows = row_rules(suite)
+    return tuple(_violation(f, frame, f.rows, suite) for f in findings(frame, row_rules(suite)))
+
+
+def check_columns(table: str, found: Sequence[str], published: Collection[str]) -> tuple[Violation, ...]:
+    """The columns that a source table has and should not have, and those that it lacks.
+
+    Args:
+        table: its file's name.
+        found: its columns.
+        published: the columns that it should have.
+    """
+    strange, lacking = sorted({*found} - {*published}), sorted({*published} - {*found})
     return (
-        *(_of_schema(f, frame.height) for f in findings(_schema(frame), schema_rules(suite))),
-        *(_violation(f, frame, f.rows, suite) for f in findings(frame, rows)),
+        *(Violation(f"{table}: {column}", "column to be a published one", 0, ("unexpected",)) for column in strange),
+        *(Violation(f"{table}: {column}", "column to be there", 0, ("missing",)) for column in lacking),
     )
 
 
-def _of_rows(frame: pl.DataFrame, suite: Suite, rows: Mapping[date, int]) -> Iterator[tuple[date, Violation]]:
-    for finding in findings(_schema(frame), schema_rules(suite)):
-        yield from ((day, _of_schema(finding, rows[day])) for day in rows)
+def _of_rows(frame: pl.DataFrame, suite: Suite) -> Iterator[tuple[date, Violation]]:
     day_of = frame["day"].to_list()
     for finding in findings(frame, row_rules(suite)):
         by_day: dict[date, list[int]] = {}
@@ -64,16 +74,6 @@ def _of_days(statistics: pl.DataFrame, suite: Suite) -> Iterator[tuple[date, Vio
         for row in finding.rows or ():
             day = statistics.row(row, named=True)
             yield day["day"], Violation(column, finding.rule, day["rows"], (f"{column} is {day[column]:.4g}",))
-
-
-def _schema(frame: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"column": frame.columns, "schema": [f"{column}: {dtype!r}" for column, dtype in frame.schema.items()]}
-    )
-
-
-def _of_schema(finding: Finding, rows: int) -> Violation:
-    return Violation("(columns)", finding.rule, rows, (finding.observed,))
 
 
 def _violation(finding: Finding, frame: pl.DataFrame, at: Sequence[int] | None, suite: Suite) -> Violation:

@@ -1,4 +1,4 @@
-"""Statistics of a day that a suite bounds: its rows, against the days before it, and its shares of nulls."""
+"""Statistics of a day that a suite bounds: its rows, against the days before it and by airport, and its shares of nulls."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -16,20 +16,21 @@ ENOUGH_DAYS = 3
 def day_statistics(
     frame: pl.DataFrame, suite: Suite, days: Sequence[date], accepted: Mapping[date, int]
 ) -> pl.DataFrame:
-    """One row for each of `days`: `day`, `rows`, `nulls of <column>` (shares), `volume`.
+    """One row for each of `days`: `day`, `rows`, `rows of <origin>`, `nulls of <column>` (shares), `volume`.
 
     `volume` is the rows as a share of the median of recent days; null where too few of them are accepted. `accepted`
     holds the rows of earlier days, and of those of `days` whose rows are in order; a day whose volume is out of bounds
     does not count for the days after it.
     """
     shares = (pl.col(column).null_count() / pl.len() for column in suite.null_shares if column in frame.columns)
+    here = ((pl.col("origin") == origin).sum().cast(pl.Int64).alias(f"rows of {origin}") for origin in suite.least_rows)
     counted = frame.group_by("day").agg(
-        pl.len().cast(pl.Int64).alias("rows"), *(s.name.prefix("nulls of ") for s in shares)
+        pl.len().cast(pl.Int64).alias("rows"), *here, *(s.name.prefix("nulls of ") for s in shares)
     )
     table = pl.DataFrame({"day": days}, schema={"day": pl.Date}).join(
         counted, on="day", how="left", maintain_order="left"
     )
-    table = table.with_columns(pl.col("rows").fill_null(0))
+    table = table.with_columns(pl.col("^rows.*$").fill_null(0))
     return table.with_columns(volume=pl.Series(_volumes(table, suite, dict(accepted)), dtype=pl.Float64))
 
 

@@ -12,15 +12,6 @@ def _library() -> Any:
     return expectations  # re-exports its classes in a way that the type checker does not follow
 
 
-def schema_rules(suite: Suite) -> list[Any]:
-    """Over the table of (column, dtype) of a frame: the suite's columns, each with its type, and no others."""
-    gxe = _library()
-    return [
-        gxe.ExpectColumnValuesToBeInSet(column="schema", value_set=[f"{c}: {t}" for c, t in suite.columns.items()]),
-        gxe.ExpectColumnDistinctValuesToContainSet(column="column", value_set=list(suite.columns)),
-    ]
-
-
 def row_rules(suite: Suite) -> list[Any]:
     """Over the rows."""
     gxe = _library()
@@ -37,7 +28,6 @@ def row_rules(suite: Suite) -> list[Any]:
         ),
         *(gxe.ExpectColumnValuesToMatchRegex(column=column, regex=regex) for column, regex in suite.patterns.items()),
         *_unique(gxe, suite),
-        *(gxe.ExpectColumnValuesToBeIncreasing(column=column) for column in suite.increasing),
         *(
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(
                 column_A=later, column_B=earlier, ignore_row_if="either_value_is_missing"
@@ -57,6 +47,10 @@ def day_rules(suite: Suite) -> list[Any]:
         *(
             gxe.ExpectColumnValuesToBeBetween(column=f"nulls of {column}", min_value=0, max_value=share)
             for column, share in suite.null_shares.items()
+        ),
+        *(
+            gxe.ExpectColumnValuesToBeBetween(column=f"rows of {origin}", min_value=least)
+            for origin, least in suite.least_rows.items()
         ),
         gxe.ExpectColumnValuesToBeBetween(column="volume", min_value=suite.volume[0], max_value=suite.volume[1]),
     ]

@@ -12,7 +12,6 @@ class Suite:
 
     Attributes:
         name: the source.
-        columns: every column and its polars dtype as text.
         identity: columns that name a row in examples.
         required: columns without nulls.
         empty: columns without values.
@@ -20,15 +19,14 @@ class Suite:
         allowed: column to its values.
         patterns: column to a regular expression.
         unique: groups of columns that, together, name one row.
-        increasing: columns that never fall from row to row.
         after: (later, earlier) pairs of columns.
         filled_where, empty_where: (column, other column, its value): where the other has this value.
         null_shares: column to the greatest share of nulls in a day.
+        least_rows: origin to the least number of its rows in a day.
         volume: rows of a day as a share of the median of recent days, least and greatest.
     """
 
     name: str
-    columns: Mapping[str, str]
     identity: tuple[str, ...]
     required: Collection[str] = ()
     empty: Collection[str] = ()
@@ -36,11 +34,11 @@ class Suite:
     allowed: Mapping[str, Collection[str]] = field(default_factory=dict)
     patterns: Mapping[str, str] = field(default_factory=dict)
     unique: Collection[tuple[str, ...]] = ()
-    increasing: Collection[str] = ()
     after: Collection[tuple[str, str]] = ()
     filled_where: Collection[tuple[str, str, object]] = ()
     empty_where: Collection[tuple[str, str, object]] = ()
     null_shares: Mapping[str, float] = field(default_factory=dict)
+    least_rows: Mapping[str, int] = field(default_factory=dict)
     volume: tuple[float, float] = (0.0, math.inf)
 
 

@@ -95,7 +95,7 @@ def test_a_good_range_is_materialized_whole(before: dg.ExecuteInProcessResult) -
     assert materialized(before) == dict.fromkeys(WRITTEN, ALL)
     evaluations = before.get_asset_check_evaluations()
     assert all(e.passed for e in evaluations)
-    assert len(evaluations) == 2 * len(ALL) + 1
+    assert len(evaluations) == 2 * len(ALL) + 3
 
 
 def test_the_run_fails_and_says_what_is_wrong_and_what_it_holds_back(corrupted: dg.ExecuteInProcessResult) -> None:

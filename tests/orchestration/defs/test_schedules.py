@@ -3,7 +3,8 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,6 +15,7 @@ from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state
+from tests.orchestration.features.lakes import there
 from tests.servers import BIN, ROOT, free_port
 
 pytestmark = pytest.mark.integration
@@ -24,7 +26,8 @@ EVERY = [schedules.daily_features, schedules.weekly_challenger, schedules.daily_
 class Scene:
     """A Redis whose event clock stands at NOW, with a baseline, and an instance."""
 
-    def __init__(self, url: str, instance: dg.DagsterInstance) -> None:
+    def __init__(self, url: str, instance: dg.DagsterInstance, home: Path) -> None:
+        self.lake = home / "lake"
         self.store = RolloutStore.connect(url)
         self.instance = instance
         arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest="d")
@@ -35,7 +38,7 @@ class Scene:
         days = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-12-31")
         keys_of = days.get_partition_keys()
         for day in keys_of[keys_of.index(first) : keys_of.index(last) + 1]:
-            self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+            there(self.lake, asset, date.fromisoformat(day))
 
     def under_way(self, job: str) -> None:
         @dg.job(name=job)
@@ -71,10 +74,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scene]:
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", redis_url)
     with dg.instance_for_test() as instance:  # on disk: a schedule's context opens it by reference
-        yield Scene(redis_url, instance)
+        yield Scene(redis_url, instance, tmp_path)
 
 
 def test_yesterday_becomes_features_and_redis_is_brought_to_today(scene: Scene) -> None:

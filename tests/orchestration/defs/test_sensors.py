@@ -1,6 +1,6 @@
 """The sensors on a real Redis and an instance that holds real events: what a tick asks for, records and tells."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +16,7 @@ from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, start_canary
+from tests.orchestration.features.lakes import there
 from tests.orchestration.notices.test_send import listening
 from tests.servers import free_port
 
@@ -56,7 +57,7 @@ class Scene:
 
     def stored(self, asset: str, first: str, last: str) -> None:
         for day in DAYS[DAYS.index(first) : DAYS.index(last) + 1]:
-            self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+            there(self.home / "lake", asset, date.fromisoformat(day))
 
     def computed(self, first: str, last: str) -> None:
         for asset in DAILY_ASSETS:
@@ -139,6 +140,16 @@ def test_a_range_whose_run_died_half_way_is_asked_for_again_and_then_left_to_a_p
     assert "run 3 times for drift/days 2013-02-11:2013-02-13" in scene.skipped(ingest_completed_days)
     scene.clock("2013-02-15T00:01")
     assert scene.asked(ingest_completed_days).tags["dagster/asset_partition_range_start"] == "2013-02-11"
+
+
+def test_a_day_that_the_lake_has_lost_is_no_stored_day_whatever_dagster_remembers(scene: Scene) -> None:
+    scene.clock("2013-02-14T00:01")
+    scene.computed("2013-02-01", "2013-02-13")
+    for asset in DAILY_ASSETS:
+        scene.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition="2013-02-13"))
+    (scene.home / "lake/training/day=2013-02-13.parquet").unlink()
+    asked = scene.asked(ingest_completed_days)
+    assert asked.tags["dagster/asset_partition_range_start"] == "2013-02-13"
 
 
 def test_an_ingestion_under_way_is_waited_for(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """The walk over a range with refused days of both sources, against the same walk over good ones."""
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from orchestration.features.chain import COMPUTED, RAW, refusals, walk
 from orchestration.features.views import VIEWS
-from orchestration.ingestion.partitions import partition_path, remove_partitions
+from orchestration.ingestion.partitions import days, partition_path, remove_partitions
 from tests.orchestration.ingestion.sources import on, source_folder
 
 pytestmark = pytest.mark.integration
@@ -28,7 +29,7 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[st
         folder / "bad",
         FIRST - DAY,
         END + DAY,
-        flights=on(NO_FLIGHTS, 2, carrier=None),
+        flights=on(NO_FLIGHTS, 2, tailnum="?"),
         weather=on(NO_WEATHER, 4, visib="fog"),
     )
     for lake, source in ((folder / "clean", good), (folder / "holed", bad)):
@@ -83,3 +84,29 @@ def test_a_day_without_its_features_is_not_computed_and_says_so(lakes: tuple[Pat
     steps = list(walk(holed, FIRST, FIRST + DAY, write=["training_rows"], examine=(), source=None))
     assert refusals(steps) == [f"training_rows {FIRST} held back: features of {FIRST} are not materialized"]
     assert FIRST not in stored(holed, "training"), "what followed from them is gone too"
+
+
+@pytest.mark.parametrize("write", [["raw_flights"], ALL], ids=["flights alone", "all"])
+def test_a_day_that_is_refused_later_takes_away_what_followed_from_it(
+    lakes: tuple[Path, Path, list[str]], tmp_path: Path, write: list[str]
+) -> None:
+    clean, _, _ = lakes
+    lake, bad = tmp_path / "lake", FIRST + 2 * DAY
+    shutil.copytree(clean, lake)
+    there = stored(lake, "training")
+    source = source_folder(tmp_path / "bad", bad - DAY, bad + 2 * DAY, flights=on(bad, 2, origin="SFO"))
+    said = refusals(walk(lake, bad, bad + DAY, write=write, examine=(), source=source))
+    assert stored(lake, "features/origin_board") == set(days(FIRST, END)) - set(days(bad, bad + 8 * DAY))
+    assert stored(lake, "training") == there - set(days(bad, bad + 9 * DAY))
+    since = bad if write == ["raw_flights"] else bad + DAY
+    assert f"training_rows {since} to {bad + 8 * DAY} held back: flights of {bad} were refused" in said
+
+
+def test_a_hole_in_the_raw_days_is_not_computed_around(lakes: tuple[Path, Path, list[str]], tmp_path: Path) -> None:
+    clean, _, _ = lakes
+    shutil.copytree(clean / "raw", tmp_path / "raw")
+    hole = FIRST + 3 * DAY
+    remove_partitions(tmp_path / "raw" / "flights", [hole])
+    said = refusals(walk(tmp_path, FIRST, END, write=[*COMPUTED], examine=(), source=None))
+    assert f"training_rows {hole + DAY} to {hole + 8 * DAY} held back: flights of {hole} are missing" in said
+    assert stored(tmp_path, "training") == set(days(FIRST, END)) - set(days(hole, hole + 9 * DAY))

@@ -62,5 +62,11 @@ def without(day: date, rows: int) -> Change:
     return change
 
 
+def only(day: date, origins: tuple[str, ...]) -> Change:
+    """Leave out the rows of a UTC day that are of other airports."""
+    of_day = pl.col("time_hour").str.starts_with(day.isoformat())
+    return lambda table: table.filter(~of_day | pl.col("origin").is_in(origins))
+
+
 def _unchanged(table: pl.DataFrame) -> pl.DataFrame:
     return table

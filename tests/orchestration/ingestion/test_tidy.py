@@ -4,8 +4,16 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from orchestration.ingestion.source import SourceError, read_airports_table, read_flights_table, read_weather_table
-from orchestration.ingestion.tidy import EVIDENCE, FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_flights, tidy_weather
+from orchestration.ingestion.source import read_airports_table, read_flights_table, read_weather_table
+from orchestration.ingestion.tidy import (
+    FLIGHT_COLUMNS,
+    FLIGHTS_EVIDENCE,
+    WEATHER_COLUMNS,
+    WEATHER_EVIDENCE,
+    tidy_flights,
+    tidy_weather,
+    undated,
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +36,7 @@ def test_every_flight_with_an_aircraft_is_there_once(table: pl.DataFrame, flight
     assert flights["request_id"].n_unique() == flights.height
     assert flights["cancelled"].sum() == 8_255 - 2_512
     assert flights["arr"].null_count() == 9_430 - 2_512
-    assert tuple(flights.columns) == (*FLIGHT_COLUMNS, *EVIDENCE)
+    assert tuple(flights.columns) == (*FLIGHT_COLUMNS, *FLIGHTS_EVIDENCE)
 
 
 def test_a_flight_westward_in_winter(flights: pl.DataFrame) -> None:
@@ -82,17 +90,45 @@ def test_a_row_whose_hour_is_unreadable_is_filed_by_its_date(table: pl.DataFrame
     assert row["sched_dep"] is None
 
 
-def test_an_hour_of_another_day_shows_and_does_not_move_the_row(table: pl.DataFrame) -> None:
+def test_a_row_whose_clocks_name_two_days_is_filed_under_both(table: pl.DataFrame) -> None:
     moved = table.filter(month=6, day=5, hour=12).head(1).with_columns(time_hour=pl.lit("2013-06-07T16:00:00Z"))
-    row = tidy_flights(moved, read_airports_table()).row(0, named=True)
-    assert row["day"] == date(2013, 6, 5)
-    assert row["clock_off_min"] == 2880
+    filed = tidy_flights(moved, read_airports_table())
+    assert sorted(filed["day"]) == [date(2013, 6, 5), date(2013, 6, 7)]
+    assert filed["clock_off_min"].to_list() == [2880, 2880]
 
 
-def test_a_row_of_no_day_is_shown(table: pl.DataFrame) -> None:
+def test_a_row_of_no_day_is_left_out_and_kept_apart(table: pl.DataFrame) -> None:
     lost = table.head(1).with_columns(time_hour=pl.lit(None, pl.String), month=pl.lit(13, pl.Int32))
-    with pytest.raises(SourceError, match=r"1 rows have no readable date and hour.*'month': 13"):
-        tidy_flights(lost, read_airports_table())
+    both = pl.concat([lost, table[1:2]])
+    assert tidy_flights(both, read_airports_table()).height == 1
+    assert_frame_equal(undated(both), lost)
+    assert undated(table).is_empty()
+
+
+@pytest.mark.parametrize(
+    "broken", [{"carrier": "?"}, {"origin": "SFO"}, {"unreadable": "distance=x"}, {"minute": 61}, {"month": 7}]
+)
+def test_a_row_that_is_broken_on_sight_stands_in_no_others_schedule(
+    table: pl.DataFrame, broken: dict[str, object]
+) -> None:
+    day, first = table.filter(month=6, day=5, origin="JFK"), pl.int_range(pl.len()) < 30
+    changed = day.with_columns(
+        pl.when(first).then(pl.lit(value)).otherwise(column).cast(day.schema[column]).alias(column)
+        for column, value in broken.items()
+    )
+    without = tidy_flights(day[30:], read_airports_table())
+    beside = tidy_flights(changed, read_airports_table()).join(without, on="request_id", how="semi")
+    assert_frame_equal(beside.sort("request_id"), without.sort("request_id"))
+
+
+def test_reports_step_forward_and_a_wrong_clock_is_no_landmark() -> None:
+    hours = read_weather_table().filter(origin="JFK").head(6)
+    assert tidy_weather(hours)["step_min"].to_list() == [None, 60, 60, 60, 60, 60]
+    swapped = hours[[0, 2, 1, 3, 4, 5]]
+    assert tidy_weather(swapped)["step_min"].to_list() == [None, -60, 120, 120, 60, 60]
+    at = pl.when(pl.int_range(pl.len()) == 2).then(pl.lit("2013-01-09T06:00:00Z")).otherwise("time_hour")
+    misdated = tidy_weather(hours.with_columns(time_hour=at))
+    assert misdated.filter(clock_off_min=0)["step_min"].to_list() == [None, 60, 120, 60, 60]
 
 
 def test_a_repeated_row_changes_no_other_flights_load(table: pl.DataFrame, flights: pl.DataFrame) -> None:
@@ -116,7 +152,7 @@ def test_the_one_impossible_wind_is_no_report() -> None:
 
 def test_weather_is_hourly_and_unique() -> None:
     weather = tidy_weather(read_weather_table())
-    assert tuple(weather.columns) == (*WEATHER_COLUMNS, *EVIDENCE)
+    assert tuple(weather.columns) == (*WEATHER_COLUMNS, *WEATHER_EVIDENCE)
     assert weather.height == 26_115
     assert not weather.select("origin", "time_hour").is_duplicated().any()
     assert weather["time_hour"].min() == datetime(2013, 1, 1, 6, tzinfo=UTC)
