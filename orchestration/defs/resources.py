@@ -31,9 +31,10 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
     from dagster_mlflow import mlflow_tracking
 
     settings = Settings.load()
+    run_id = context.run.run_id if context.run else ""
     config = dict(context.resource_config)
     config["mlflow_tracking_uri"] = config["mlflow_tracking_uri"] or settings.mlflow_url
-    config["extra_tags"] = {**_origin(f"{settings.dagster_url}/runs/{context.run_id}"), **config["extra_tags"]}
+    config["extra_tags"] = {**_origin(f"{settings.dagster_url}/runs/{run_id}"), **config["extra_tags"]}
     start: Any = mlflow_tracking.resource_fn
     yield from start(context.replace_config(config))
 
