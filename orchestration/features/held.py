@@ -10,6 +10,7 @@ from orchestration.ingestion.partitions import days, partition_path, remove_part
 from orchestration.ingestion.quarantine import refused_days
 
 _DAY = timedelta(days=1)
+BEGIN_DAYS = max(WARM_UP.values())
 
 
 def held_features(
@@ -18,14 +19,14 @@ def held_features(
     """The ones of these days whose features cannot be computed, with the reason.
 
     A day's features follow from its own raw partitions and from those of the warm-up before it. One that was refused or
-    is missing holds it back; only before a source's first stored day none is expected: there the data begin.
+    is a hole holds it back. A missing day is a hole if one of the BEGIN_DAYS before it is stored; else the data begin
+    after it, for the first time or, in a range that somebody backfills far from the others, anew.
 
     Args:
         of: the days.
         refused: refused days by source.
         stored: all days with raw partition by source.
     """
-    begins = {source: min(there, default=date.max) for source, there in stored.items()}
     held: dict[date, str] = {}
     for day in of:
         reasons = [f"{source} of {day} are not materialized" for source in WARM_UP if day not in stored[source]]
@@ -33,7 +34,7 @@ def held_features(
             for earlier in days(day - warm_up, day + _DAY):
                 if earlier in refused[source]:
                     reasons.append(f"{source} of {earlier} were refused")
-                elif begins[source] < earlier < day and earlier not in stored[source]:
+                elif earlier < day and _is_hole(earlier, stored[source]):
                     reasons.append(f"{source} of {earlier} are missing")
         if reasons:
             held[day] = reasons[-1]
@@ -70,11 +71,12 @@ def held_features_of(lake: Path, start: date, end: date) -> dict[date, str]:
 def held_training_of(lake: Path, start: date, end: date) -> dict[date, str]:
     """`held_training` of the days [start, end) as the lake stands."""
     since = start - LOOK_BACK_DAYS * _DAY
-    # A day before the data begin has no features, and none are missed.
-    begin = max(min(there, default=date.max) for there in _raw_days(lake).values())
+    raw = _raw_days(lake)
     held = held_features_of(lake, since, end)
+    # A day before the data begin has no features, and none are missed.
     refused = {day for source in WARM_UP for day in refused_days(lake, source, since, end)}
-    features = {day: reason for day, reason in held.items() if day >= begin or day in refused}
+    expected = {day for there in raw.values() for day in held if day in there or _is_hole(day, there)}
+    features = {day: reason for day, reason in held.items() if day in refused | expected}
     missing = _without(lake / "raw" / "flights", start, end).union(
         *(_without(lake / "features" / view.name, start, end) for view in VIEWS)
     )
@@ -102,6 +104,10 @@ def withdraw(lake: Path, start: date, end: date) -> dict[str, dict[date, str]]:
 
 def _raw_days(lake: Path) -> dict[str, set[date]]:
     return {source: stored_days(lake / "raw" / source) for source in WARM_UP}
+
+
+def _is_hole(day: date, stored: AbstractSet[date]) -> bool:
+    return day not in stored and any(earlier in stored for earlier in days(day - BEGIN_DAYS, day))
 
 
 def _without(folder: Path, start: date, end: date) -> set[date]:

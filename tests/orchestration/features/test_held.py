@@ -34,6 +34,14 @@ def test_a_hole_holds_back_what_follows_like_a_refused_day() -> None:
     assert list(held) == DAYS[4:12]
 
 
+def test_a_range_far_from_the_others_begins_anew() -> None:
+    far = [DAYS[-1] + timedelta(days=15 + i) for i in range(3)]
+    assert held_features(far, NONE, dict.fromkeys(NONE, frozenset({*DAYS, *far}))) == {}
+    near = [DAYS[-1] + timedelta(days=14 + i) for i in range(3)]
+    held = held_features(near, NONE, dict.fromkeys(NONE, frozenset({*DAYS, *near})))
+    assert held == {near[0]: f"flights of {DAYS[-1] + timedelta(days=7)} are missing"}
+
+
 def test_nothing_is_missing_before_the_data_begin() -> None:
     held = held_features(DAYS, NONE, {source: set(DAYS[5:]) for source in NONE})
     assert list(held) == DAYS[:5]
