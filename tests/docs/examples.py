@@ -13,7 +13,7 @@ MAKE = {
     "serve": ("-m serving_gateway", "tests/serving_gateway/test_make_serve.py::test_the_split_is_there_before_the_gateway_and_a_rollback_outlives_it"),
     "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
     "test-regression": ("-m regression tests/regression", "tests/e2e/test_regression_gate.py::test_the_target_passes_a_good_champion_and_leaves_both_reports"),
-    "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook.py::test_a_command_shows_what_the_runbook_says"),
+    "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook_commands.py::test_a_command_shows_what_the_runbook_says"),
     "compose-up": ("docker compose up", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "compose-down": ("docker compose down", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "screenshots": ("-m tests.e2e.screenshots", "tests/e2e/test_screenshots.py::test_the_asset_graph_is_photographed_with_all_its_assets"),

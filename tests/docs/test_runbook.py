@@ -1,6 +1,6 @@
 """The runbook is whole, its blocks are tagged, and what no platform is needed for is checked here.
 
-tests/e2e/test_runbook.py runs the rest.
+tests/e2e/test_runbook_commands.py runs the rest.
 """
 
 import re
