@@ -9,8 +9,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.by_hand import refuse
 from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.store import RolloutStore
-from serving_gateway.documents import UNREADABLE
+from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 
@@ -30,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         return refuse("history", str(error))
     except RedisError as error:
         return refuse("history", f"Redis at {without_password(url)} cannot be reached (REDIS_URL, REDIS_PORT): {error}")
-    except UNREADABLE as error:
-        return refuse("history", f"the audit stream in Redis is unreadable: {error}")
+    except UnreadableDocumentError as error:
+        return refuse("history", str(error))
     if not states:
         print("The rollout has never changed: no model is served yet.")
     for state in reversed(states):
