@@ -76,11 +76,11 @@ check: setup ## format, lint, types, import rules
 
 .PHONY: test-unit
 test-unit: setup ## pure and fast
-	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not regression"
+	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not regression and not full"
 
 .PHONY: test-integration
 test-integration: setup ## each part against real Redis, Triton, MLflow
-	@$(BIN)/python -m pytest -q -m integration
+	@$(BIN)/python -m pytest -q -m "integration and not full"
 
 .PHONY: test-regression
 test-regression: setup ## the champion against the metric gates, and a drift report; after `make train`
@@ -88,7 +88,11 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 
 .PHONY: test-e2e
 test-e2e: setup chromium ## the whole stack, the demo included
-	@$(BIN)/python -m pytest -q -m e2e
+	@$(BIN)/python -m pytest -q -m "e2e and not full"
+
+.PHONY: test-full
+test-full: setup ## what is too long for every change: a whole year in one run, and the like
+	@$(BIN)/python -m pytest -q -m full
 
 .PHONY: screenshots
 screenshots: setup chromium ## pictures of the running platform's Dagster, into docs/images

@@ -11,7 +11,7 @@ MAKE = {
     "demo": ("-m orchestration.demo", "tests/e2e/test_loop.py::test_the_demo_tells_the_story"),
     "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
     "serve": ("-m serving_gateway", "tests/serving_gateway/test_make_serve.py::test_the_split_is_there_before_the_gateway_and_a_rollback_outlives_it"),
-    "train": ("dagster asset materialize", "tests/docs/test_commands.py::test_make_train_selects_assets_and_days_that_exist"),
+    "train": ("dagster asset materialize", "tests/e2e/test_make_train.py::test_a_champion_is_trained_and_judged_without_a_platform_that_is_up"),
     "test-regression": ("-m regression tests/regression", "tests/e2e/test_regression_gate.py::test_the_target_passes_a_good_champion_and_leaves_both_reports"),
     "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook_commands.py::test_a_command_shows_what_the_runbook_says"),
     "compose-up": ("docker compose up", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
@@ -23,6 +23,7 @@ MAKE = {
     "test-unit": ("pytest", ".ci/run"),
     "test-integration": ("pytest", ".ci/run"),
     "test-e2e": ("pytest", ".ci/run"),
+    "test-full": ("pytest", "tests/e2e/test_make_train.py::test_a_champion_is_trained_and_judged_without_a_platform_that_is_up"),
 }  # fmt: skip
 
 
