@@ -8,8 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from orchestration.defs.common import OWNERS
-from orchestration.defs.serving import REVIEW_ERRORS, canary_arm, prediction_log, reviewed
-from orchestration.defs.verdicts import CANARY_CHECK, FailedVerdict, failed_verdicts, verdict_metadata
+from orchestration.defs.serving import canary_arm, prediction_log, reviewed
+from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.judgement import Trial
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
@@ -38,19 +38,20 @@ class VerdictConfig(dg.Config):
 def roll_back_at_once(context: dg.HookContext) -> None:
     """Take the convicted canary's traffic in the detecting process, well before a sensor's run could start.
 
-    Only then, and whether or not the gateways obeyed, the review is written to MLflow, which may be slow or away: the next
-    verdict makes up for that. So an error of this hook says that a convicted canary may still have traffic.
+    Only then, and whether or not the gateways obeyed, the review is written to MLflow, which may be slow or away. An error
+    of this hook says that a convicted canary may still have traffic. Where the hook is off, the sensor's run does both.
     """
+    if not context.op_config["roll_back_at_once"]:
+        return
     for failed in failed_verdicts(context.instance):
         if failed.run_id != context.run_id:
             continue
         try:
-            if context.op_config["roll_back_at_once"]:
-                actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
-                done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
-                context.log.info("canary traffic is at 0 on %d gateways after %.2f s", len(done.gateways), done.seconds)
+            actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
+            done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
+            context.log.info("canary traffic is at 0 on %d gateways after %.2f s", len(done.gateways), done.seconds)
         finally:
-            _review_or_warn(context.log, failed)
+            reviewed(_store(), Settings.load(), context.log, failed)
 
 
 @dg.asset(
@@ -94,7 +95,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     if rows is not None and verdict.outcome != "error" and verdict.rows:
         metadata["evidence"] = dg.MetadataValue.md(evidence_markdown(rows, POLICY))
     yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": verdict.rows}, check_results=[check])
-    if verdict.outcome != "fail":  # then the hook takes the traffic first
+    if verdict.outcome != "fail":  # then whoever takes the traffic writes the review, after that
         _review(trial, verdict)
 
 
@@ -104,13 +105,6 @@ def _review(trial: Trial | None, verdict: Verdict) -> None:
     mark_shadows(store, url)
     if trial is not None:
         log_verdict(store, url, trial, verdict)
-
-
-def _review_or_warn(log: dg.DagsterLogManager, failed: FailedVerdict) -> None:
-    try:
-        _review(failed.trial, failed.verdict)
-    except REVIEW_ERRORS as error:
-        log.warning("shadow review not recorded: %s", error)
 
 
 class TrialConfig(dg.Config):
@@ -142,7 +136,8 @@ def roll_back_canary(context: dg.OpExecutionContext, config: RollbackConfig) -> 
         context.log.info("no model is on trial: nothing to roll back")
         return
     done = roll_back(store, trial, reason=config.reason, actor=actor)
-    review = reviewed(store, Settings.load(), context.log)
+    failed = next((f for f in failed_verdicts(context.instance) if f.trial == trial), None)
+    review = reviewed(store, Settings.load(), context.log, failed)
     context.log_event(_record(trial, done, config.reason, review))
 
 

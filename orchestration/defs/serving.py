@@ -9,7 +9,8 @@ from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.models import challenger_on_triton, champion_on_triton
-from orchestration.rollout.shadow_runs import ShadowReviewError, mark_shadows
+from orchestration.defs.verdicts import FailedVerdict
+from orchestration.rollout.shadow_runs import ShadowReviewError, log_verdict, mark_shadows
 from orchestration.settings import Settings
 from orchestration.training.registry import Alias
 from serving_gateway.contracts import ModelContract
@@ -45,13 +46,17 @@ def _arm(settings: Settings, store: RolloutStore, contract: ModelContract, alias
     return Arm(model=contract.model, version=contract.version, triton_model=name, contract_digest=digest)
 
 
-def reviewed(store: RolloutStore, settings: Settings, log: dg.DagsterLogManager) -> dict[str, dg.MetadataValue]:
-    """Mark the shadows in MLflow after the rollout was changed; returns how that went.
+def reviewed(
+    store: RolloutStore, settings: Settings, log: dg.DagsterLogManager, failed: FailedVerdict | None = None
+) -> dict[str, dg.MetadataValue]:
+    """Mark the shadows in MLflow after the rollout was changed, and the verdict that changed it; returns how that went.
 
     The change stands whether or not MLflow is there, so its run does not fail: the next verdict makes up for it.
     """
     try:
         mark_shadows(store, settings.mlflow_url)
+        if failed is not None:
+            log_verdict(store, settings.mlflow_url, failed.trial, failed.verdict)
     except REVIEW_ERRORS as error:
         log.warning("shadow review not recorded: %s", error)
         return {"shadow review": dg.MetadataValue.text(f"not recorded: {error}")}

@@ -136,7 +136,7 @@ def test_an_unreadable_audit_entry_fails_no_rollback(home: Path, redis_url: str)
     assert scene.standing().phase == "rolled_back"
 
 
-def test_with_the_hook_off_a_failed_verdict_is_written_down_and_left_to_the_sensor(
+def test_with_the_hook_off_a_failed_verdict_is_left_to_the_rollbacks_own_run_which_writes_it_down(
     home: Path, redis_url: str, mlflow_tracking: MlflowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
@@ -149,6 +149,9 @@ def test_with_the_hook_off_a_failed_verdict_is_written_down_and_left_to_the_sens
     assert not done.success
     assert hook_errors(scene, done) == []
     assert scene.standing().canary_weight_bp == 1000
+    assert "shadow_verdict" not in mlflow.get_run(run_id).data.tags
+    assert rollback.execute_in_process(instance=scene.instance).success
+    assert scene.standing().phase == "rolled_back"
     data = mlflow.get_run(run_id).data
     assert data.tags["shadow"] == "true"
     assert data.tags["shadow_verdict"].startswith("fail: 300 rows")
