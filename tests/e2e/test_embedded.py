@@ -42,7 +42,14 @@ def test_a_port_that_is_no_port_is_one_error_that_names_the_variable(tmp_path: P
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.full),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.full),
+    ],
+)
 def test_it_comes_up_prints_addresses_and_leaves_no_process(tmp_path: Path, stop: signal.Signals) -> None:
     """Ctrl-C, a closed terminal, and a kill that it cannot see. SIGTERM is handled as SIGHUP is."""
     home = tmp_path / "a home"

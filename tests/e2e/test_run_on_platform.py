@@ -19,6 +19,7 @@ LOOK = [
 ]
 
 
+@pytest.mark.full  # a whole platform for one look
 def test_a_platform_is_up_while_the_command_runs_and_gone_when_it_has_ended(tmp_path: Path) -> None:
     wanted = environment(tmp_path) | {"REPORTS_PATH": str(tmp_path / "my reports")}
     done = subprocess.run([*RUN, *LOOK], cwd=ROOT, env=wanted, capture_output=True, text=True, check=False)
