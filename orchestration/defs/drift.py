@@ -1,6 +1,6 @@
 """The drift report: what the models were asked lately against what the baseline was trained on."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -44,7 +44,7 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    now = store.event_time() or datetime.now(UTC)
+    now = store.event_now()
     judged = report_on_log(settings, store, now=now, length=timedelta(hours=config.hours))
     verdict = judged.verdict
     check = dg.AssetCheckResult(

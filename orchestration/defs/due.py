@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -49,7 +49,7 @@ def store() -> RolloutStore:
 
 def event_now() -> datetime:
     """The event clock, or the wall clock where nothing drives it. Raises redis.RedisError."""
-    return store().event_time() or datetime.now(UTC)
+    return store().event_now()
 
 
 def waiting_predictions() -> int:

@@ -1,7 +1,6 @@
 """The canary's verdict, and the two ways a failed one takes its traffic away: in the run that finds it, or by sensor."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -85,7 +84,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     trial = Trial.of(state)
     rows = None
     if state is not None and trial is not None:
-        now = store.event_time() or datetime.now(UTC)
+        now = store.event_now()
         rows = trial_rows(Settings.load().lake, trial, baseline=state.arms.baseline.triton_model, now=now)
     verdict = judge_rows(rows) if trial else Verdict("inconclusive", "no model is on trial", 0)
     metadata = verdict_metadata(trial, verdict)

@@ -1,7 +1,7 @@
 """How old is the online store, by the event clock?"""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 import redis
@@ -26,7 +26,7 @@ def check_features(settings: Settings) -> list[Finding]:
     except FileNotFoundError:
         return [_finding("attention", "nothing is registered: run the job materialize_online")]
     client = redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
-    now = RolloutStore(client).event_time() or datetime.now(UTC)
+    now = RolloutStore(client).event_now()
     return judge_features(newest(client, layouts), layouts, now)
 
 

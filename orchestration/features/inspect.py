@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings.load()
         layouts = _layouts(settings)
         client = redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
-        now = RolloutStore(client).event_time() or datetime.now(UTC)
+        now = RolloutStore(client).event_now()
         found = inspect(client, layouts, entities, now)
     except redis.RedisError as error:
         print(f"inspect: Redis cannot be read (REDIS_URL, REDIS_PORT): {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from orchestration.publishing.repository import Repository, RepositoryBusyError
 from orchestration.publishing.retirement import Retired, RetirementError, retire
 from orchestration.settings import Settings
 from orchestration.training.contract import MODEL, served_as
-from orchestration.training.registry import Alias, Registered, RegistryError, fetch, version_of
+from orchestration.training.registry import Alias, Registered, fetch_alias
 from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
 
 GOLDEN_ROWS = 64
@@ -20,10 +20,7 @@ def registered(settings: Settings, alias: Alias) -> Registered:
     import mlflow
 
     mlflow.set_tracking_uri(settings.mlflow_url)
-    version = version_of(mlflow, alias)
-    if version is None:
-        raise RegistryError(f"no version carries the alias {alias!r}: materialize {alias}_model first")
-    return fetch(mlflow, version)
+    return fetch_alias(mlflow, alias)
 
 
 def publish_alias(settings: Settings, alias: Alias) -> str:

@@ -142,6 +142,14 @@ def version_of(mlflow: Any, alias: Alias) -> str | None:
         raise
 
 
+def fetch_alias(mlflow: Any, alias: Alias) -> Registered:
+    """`fetch` of the version that `alias` points at. Raises RegistryError when there is none, too."""
+    version = version_of(mlflow, alias)
+    if version is None:
+        raise RegistryError(f"no version carries the alias {alias!r}: materialize {alias}_model first")
+    return fetch(mlflow, version)
+
+
 def holdout_days(mlflow: Any, contract: ModelContract) -> str:
     """`first/end` as the training run logged it, ISO dates. Raises RegistryError if it did not."""
     logged: dict[str, str] = mlflow.get_run(contract.mlflow_run_id).data.params

@@ -21,7 +21,7 @@ from orchestration.training.evaluation import Metrics
 from orchestration.training.gates import GateResult, GatesError, read_gates
 from orchestration.training.holdout import Days, judge_on, read_samples
 from orchestration.training.recipe import TrainingDataError
-from orchestration.training.registry import Alias, RegistryError, fetch, holdout_days, version_of
+from orchestration.training.registry import Alias, RegistryError, fetch_alias, holdout_days
 from serving_gateway.contracts import ModelContract
 
 PASSED, FAILED, CANNOT = 0, 1, 2
@@ -74,10 +74,7 @@ def validate(settings: Settings, alias: Alias, days: Days | None) -> Validation:
     training = settings.lake / "training"
     try:
         gates = read_gates(settings.metric_gates)
-        version = version_of(mlflow, alias)
-        if version is None:
-            raise CannotValidateError(f"no version carries the alias {alias!r}: materialize {alias}_model first")
-        found = fetch(mlflow, version)
+        found = fetch_alias(mlflow, alias)
         first, last = days or _parse(*holdout_days(mlflow, found.contract).split("/"))
         _not_trained_on(found.contract, (first, last))
         samples = read_samples(training, found.contract.inputs, (first, last))

@@ -162,6 +162,10 @@ class RolloutStore:
         micros = self._redis.get(keys.CLOCK)
         return None if micros is None else datetime.fromtimestamp(int(micros) / 1e6, UTC)
 
+    def event_now(self) -> datetime:
+        """The event clock, or the wall clock where nothing drives it."""
+        return self.event_time() or datetime.now(UTC)
+
     def wait_until_served(
         self, state: RolloutState, *, timeout_s: float, alive_within_s: float = 3.0, poll_s: float = 0.01
     ) -> list[Acknowledgement]:
