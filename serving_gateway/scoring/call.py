@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from serving_gateway.arms import LoadedArm
 from serving_gateway.http import ApiError
 from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.row import ScoringRow
@@ -15,7 +16,7 @@ class Call:
     """
 
     __slots__ = (
-        "canary_failed", "canary_s", "deadline", "done", "error", "request_id", "rows", "served", "started", "waiting"
+        "canary_failed", "canary_until", "deadline", "done", "error", "request_id", "rows", "served", "started", "waiting"
     )  # fmt: skip
 
     def __init__(
@@ -36,13 +37,17 @@ class Call:
         self.deadline = deadline
         self.done = done
         self.error: ApiError | None = None
-        self.canary_s = 0.0  # how long the canary was given for its rows, if it has some
+        self.canary_until = 0.0  # event loop time until which the canary may score its rows; 0: it has none
         self.canary_failed = False
 
     @property
     def settled(self) -> bool:
         """Whether it is answered, or refused."""
         return not self.waiting or self.error is not None
+
+    def until(self, arm: LoadedArm) -> float:
+        """Event loop time until which `arm` may score its rows."""
+        return self.canary_until if arm is self.served.canary else self.deadline
 
     def fail(self, error: ApiError) -> None:
         """It cannot be answered any more. The first error is told, and nothing after it."""

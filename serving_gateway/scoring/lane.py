@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.scoring.row import ScoringRow
@@ -60,15 +61,14 @@ class Lane:
             self._working -= 1
 
     async def _commit(self, batch: list[ScoringRow]) -> None:
-        """One exchange. Where Triton refused a batch, each row is asked for by itself: one may have spoilt it for all."""
+        """One exchange. Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""
         arm = self.arm
         try:
-            scores = await arm.score([row.packed for row in batch], max([row.call.deadline for row in batch]))
+            scores = await arm.score([row.packed for row in batch], max([row.call.until(arm) for row in batch]))
         except ScoreError as error:
-            if error.answered and len(batch) > 1:
-                for row in batch:
-                    if row.asked is arm:
-                        await self._commit([row])
+            if error.answered and batch[-1].call is not batch[0].call:
+                for _, rows in groupby(batch, lambda row: id(row.call)):
+                    await self._commit(list(rows))
                 return
             waiting = [row for row in batch if row.asked is arm]
             for row in waiting:

@@ -73,7 +73,8 @@ class Predict:
         self._deadlines.watch(call, deadline)
 
     def _is_late(self, call: Call) -> None:
-        call.fail(ApiError(504, f"no answer in time: within {self._deadline_s * 1000:.0f} ms (GATEWAY_DEADLINE_MS)"))
+        who = "the baseline" if call.rows else "the online store"
+        call.fail(ApiError(504, f"{who} did not answer within {self._deadline_s * 1000:.0f} ms (GATEWAY_DEADLINE_MS)"))
 
 
 class Finish:

@@ -53,8 +53,8 @@ class Scorer:
         for lane, rows in lanes:
             if lane.arm is served.canary:
                 now = asyncio.get_running_loop().time()
-                call.canary_s = (call.deadline - now) * CANARY_SHARE
-                self._canary_deadlines.watch(call, now + call.canary_s)
+                call.canary_until = now + (call.deadline - now) * CANARY_SHARE
+                self._canary_deadlines.watch(call, call.canary_until)
             lane.ask(rows)
 
     def _lane(self, arm: LoadedArm) -> Lane:
@@ -69,8 +69,9 @@ class Scorer:
         canary = call.served.canary
         rows = [row for row in call.rows if row.asked is canary]
         if canary is not None and rows:
-            error = ScoreError("timeout", f"{canary.arm.triton_model} did not answer within {call.canary_s:.3f} s")
-            self._failed(canary, rows, error)
+            for row in rows:
+                row.asked = None
+            self._failed(canary, rows, ScoreError("timeout", f"{canary.arm.triton_model} did not answer in time"))
 
     def _scored(self, arm: LoadedArm, pairs: Sequence[tuple[ScoringRow, float]]) -> None:
         now = time.perf_counter()  # uvloop's own clock ticks in milliseconds
@@ -95,7 +96,9 @@ class Scorer:
             call = row.call
             if arm is call.served.canary:
                 row.fallback_from = "canary"
-                call.canary_failed = call.canary_failed or error.outcome != "timeout" or call.canary_s >= self._fair_s
+                # What is left after its share of the time is as long as that share was.
+                fair = call.deadline - call.canary_until >= self._fair_s
+                call.canary_failed = call.canary_failed or error.outcome != "timeout" or fair
                 self._lane(call.served.baseline).ask([row])
             elif error.outcome == "timeout":
                 call.fail(ApiError(504, f"the baseline did not answer in time: {error}"))
@@ -105,7 +108,7 @@ class Scorer:
     def _charge(self, call: Call) -> None:
         """Tell the reflex how the canary did, once the call is answered: where the baseline fails too, it is Triton or the world."""
         canary = call.served.canary
-        if canary is None or not call.canary_s:
+        if canary is None or not call.canary_until:
             return
         fallbacks = sum(row.fallback_from is not None for row in call.rows)
         if fallbacks:
