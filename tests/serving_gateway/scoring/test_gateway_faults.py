@@ -55,7 +55,7 @@ def test_a_failing_canary_is_answered_by_the_baseline_within_the_deadline(
     assert answer.status_code == 200
     assert answer.elapsed.total_seconds() < 1.0
     rows = answer.json()["predictions"]
-    assert {(p["arm"], p["version"], p["score"]) for p in rows} == {("baseline", "1", 0.25)}
+    assert {(p["arm"], p["version"], p["score"]) for p in rows} == {("baseline", "1", 0.25), ("control", "1", 0.25)}
     fallbacks = sum(p.get("fallback_from") == "canary" for p in rows)
     assert 0 < fallbacks < 40
     wait_for(lambda: len(predictions(redis_url)) == 40)
