@@ -16,6 +16,7 @@ from serving_gateway.control.store import RolloutStore
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
+from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.rollout.contract_cache import ContractCache
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
@@ -30,7 +31,8 @@ from serving_gateway.settings import Settings
 from serving_gateway.transport.server import HttpServer
 from serving_gateway.triton.client import TritonClient
 
-REDIS_CONNECTIONS = 32
+REDIS_CONNECTIONS = 8  # for the rollout, the log and who listens; features have a connection of their own
+REDIS_TIMEOUT_S = 1.0
 CATCH_UP_S = 1.0
 FAREWELL_S = 1.0
 _log = logging.getLogger(__name__)
@@ -42,8 +44,8 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         deadline_s = settings.deadline_ms / 1000
-        self._control = _redis(settings, timeout_s=1.0)
-        self._online = _redis(settings, timeout_s=deadline_s)
+        self._control = _redis(settings)
+        self._online = OnlineConnection(settings.redis_url)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
         metrics = Metrics()
         self._shipper = Shipper(self._control)
@@ -139,7 +141,7 @@ class Gateway:
         self._spool.close()
         for client in self._triton.values():
             client.close()
-        await self._online.aclose()
+        self._online.close()
         await self._control.aclose()
 
 
@@ -152,14 +154,14 @@ async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
         _, running = await asyncio.wait(running, timeout=0.05)
 
 
-def _redis(settings: Settings, *, timeout_s: float) -> "redis.asyncio.Redis":
+def _redis(settings: Settings) -> "redis.asyncio.Redis":
     """A client that waits for one of a bounded number of connections, and retries once: a pooled one may be stale."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_url,
         max_connections=REDIS_CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
+        timeout=REDIS_TIMEOUT_S,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1),
     )
     return redis.asyncio.Redis.from_pool(pool)

@@ -1,15 +1,12 @@
-"""Reads feature views from Redis by the contract's layout: one pipelined HMGET per distinct entity key.
+"""Reads feature views from Redis by the contract's layout: one HMGET per distinct entity key, all in one exchange.
 
 Views of the same entities share a Redis hash, so one HMGET reads all of them.
 """
 
-import asyncio
 import struct
 from collections.abc import Sequence
 
-import redis.asyncio
 from msgspec import Struct
-from redis.exceptions import RedisError
 
 from serving_gateway.contracts.model import ModelContract, RequestField
 from serving_gateway.contracts.online_layout import (
@@ -21,6 +18,7 @@ from serving_gateway.contracts.online_layout import (
     entity_key,
 )
 from serving_gateway.contracts.prediction import ViewAge
+from serving_gateway.online_connection import OnlineConnection, StoreLostError, command
 
 
 class FeaturesUnavailableError(Exception):
@@ -54,9 +52,9 @@ class _Stored(Struct, frozen=True):
 class OnlineFeatures:
     """Reads what one contract's inputs need."""
 
-    def __init__(self, contract: ModelContract, client: "redis.asyncio.Redis") -> None:
+    def __init__(self, contract: ModelContract, store: OnlineConnection) -> None:
         self._project = contract.project
-        self._redis = client
+        self._store = store
         self._reads = _plan(contract)
 
     async def read(self, rows: Sequence[tuple[dict[str, str], int]], deadline: float) -> list[dict[str, ViewRow]]:
@@ -86,16 +84,13 @@ class OnlineFeatures:
     async def _fetch(self, wanted: list[tuple[int, bytes]], deadline: float) -> list[list[_Stored]]:
         if not wanted:
             return []
-        pipeline = self._redis.pipeline(transaction=False)
-        for at, key in wanted:
-            pipeline.hmget(key, self._reads[at].fields)
+        commands = b"".join([command(b"HMGET", key, *self._reads[at].fields) for at, key in wanted])
         try:
-            async with asyncio.timeout_at(deadline):
-                replies = await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise FeaturesUnavailableError(
-                f"the online store does not answer: {error or type(error).__name__}"
-            ) from error
+            replies = await self._store.exchange(commands, len(wanted), deadline)
+        except TimeoutError as error:
+            raise FeaturesUnavailableError("the online store does not answer in time") from error
+        except StoreLostError as error:
+            raise FeaturesUnavailableError(f"the online store does not answer: {error}") from error
         return [
             [_stored(view, reply) for view in self._reads[at].views]
             for (at, _), reply in zip(wanted, replies, strict=True)

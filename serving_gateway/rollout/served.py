@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-import redis.asyncio
 from msgspec import Struct
 
 from serving_gateway.arms import LoadedArm, incompatibility
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.rollout import Arm, RolloutState
+from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.online_features import OnlineFeatures
 from serving_gateway.parsing import ContractError, RequestParser
 from serving_gateway.rollout.contract_cache import ContractCache
@@ -63,7 +63,7 @@ class Loader:
         settings: Settings,
         contracts: ContractCache,
         triton: Mapping[ArmName, TritonClient],
-        online: "redis.asyncio.Redis",
+        online: OnlineConnection,
     ) -> None:
         self._settings = settings
         self._contracts = contracts

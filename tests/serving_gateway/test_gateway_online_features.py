@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 import redis
-import redis.asyncio
 
 from serving_gateway.contracts.online_layout import entity_key
+from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.online_features import FeaturesUnavailableError, OnlineFeatures, ViewRow
 from tests.servers import free_port
 from tests.serving_gateway.support import CONTRACT, EVENT_TIME_US, TAIL, WEATHER, put_all_views, put_view
@@ -17,12 +17,12 @@ ENTITIES = {"origin": "JFK", "tailnum": "N1"}
 
 def read(url: str, *rows: tuple[dict[str, str], int]) -> list[dict[str, ViewRow]]:
     async def main() -> list[dict[str, ViewRow]]:
-        client = redis.asyncio.Redis.from_url(url)
+        store = OnlineConnection(url)
         try:
             deadline = asyncio.get_running_loop().time() + 2
-            return await OnlineFeatures(CONTRACT, client).read(rows, deadline)
+            return await OnlineFeatures(CONTRACT, store).read(rows, deadline)
         finally:
-            await client.aclose()
+            store.close()
 
     return asyncio.run(main())
 

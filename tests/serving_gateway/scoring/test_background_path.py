@@ -1,7 +1,7 @@
 """The background's path without a server: which rows wait for whom, what is dropped, how they are batched and recorded."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest

@@ -36,9 +36,7 @@ class Fixture:
                 for call in finished:
                     settled.put_nowait(call)
 
-            scorer = Scorer(
-                self.metrics, self.charges, finish, deadline_s=DEADLINE_S, max_rows=100, group_commit=True
-            )
+            scorer = Scorer(self.metrics, self.charges, finish, deadline_s=DEADLINE_S, max_rows=100, group_commit=True)
             made = [
                 call_of(served, places, left_s=left_s, first=100 * n, done=settled.put_nowait)
                 for n, places in enumerate(calls)
