@@ -29,6 +29,7 @@ from serving_gateway.scoring.shadow import Shadow
 from serving_gateway.settings import Settings
 from serving_gateway.transport.server import HttpServer
 from serving_gateway.triton.client import TritonClient
+from serving_gateway.v2.table import surface
 
 REDIS_CONNECTIONS = 32
 CATCH_UP_S = 1.0
@@ -45,6 +46,7 @@ class Gateway:
         self._control = _redis(settings, timeout_s=1.0)
         self._online = _redis(settings, timeout_s=deadline_s)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
+        self._passed_through = TritonClient(settings.triton_http)
         metrics = Metrics()
         self._shipper = Shipper(self._control)
         self._spool = Spool(
@@ -81,9 +83,10 @@ class Gateway:
             gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
         )
         deadline_s = self._settings.deadline_ms / 1000
+        clock = EventClock(replay=self._settings.replay)
         predict = Predict(
             follower=self._follower,
-            clock=EventClock(replay=self._settings.replay),
+            clock=clock,
             scorer=Scorer(metrics, self._tripwire, deadline_s=deadline_s),
             shadow=self._shadow,
             spool=self._spool,
@@ -99,6 +102,14 @@ class Gateway:
                 "/rollout": {"GET": operations.rollout},
             },
             metrics,
+            find=surface(
+                follower=self._follower,
+                predict=predict,
+                clock=clock,
+                ready=operations.ready,
+                triton=self._passed_through,
+                settings=self._settings,
+            ),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -132,7 +143,7 @@ class Gateway:
                 await self._follower.leave()
                 await self._shipper.step(self._spool)
         self._spool.close()
-        for client in self._triton.values():
+        for client in (*self._triton.values(), self._passed_through):
             client.close()
         await self._online.aclose()
         await self._control.aclose()

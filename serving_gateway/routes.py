@@ -11,38 +11,48 @@ from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.tripwire import Tripwire
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
+Methods = dict[str, RouteHandler]
 _log = logging.getLogger(__name__)
 
 
 class Router:
     """Calls the handler of (path, method). Any server that can make a Request can serve this."""
 
-    def __init__(self, routes: dict[str, dict[str, RouteHandler]], metrics: Metrics) -> None:
-        # What is asked by GET may be asked by HEAD: the transport leaves out the body.
-        self._routes = {
-            path: methods | ({"HEAD": methods["GET"]} if "GET" in methods else {}) for path, methods in routes.items()
-        }
+    def __init__(
+        self,
+        routes: dict[str, Methods],
+        metrics: Metrics,
+        *,
+        find: Callable[[str], tuple[str, Methods] | None],
+    ) -> None:
+        """`find` knows the paths with parameters: it gives the pattern that a path fits and its methods."""
+        self._routes = routes
         self._metrics = metrics
+        self._find = find
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; every error becomes a response of the one error shape."""
-        methods = self._routes.get(request.path)
+        route, methods = request.path, self._routes.get(request.path)
+        if methods is None:
+            route, methods = self._find(request.path) or ("other", None)
         try:
             response = await self._handler(request, methods)(request)
-        except ApiError as error:
-            response = error.response()
+        except ApiError as refusal:
+            response = refusal.response(request.path)
         except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
             _log.exception("%s %s failed", request.method, request.path)
-            response = ApiError(500, "internal error; the gateway's log has the details").response()
-        self._metrics.responses("other" if methods is None else request.path, str(response.status)).inc()
+            error = ApiError(500, "internal error; the gateway's log has the details")
+            response = error.response(request.path)
+        self._metrics.responses(route, str(response.status)).inc()
         return response
 
-    def _handler(self, request: Request, methods: dict[str, RouteHandler] | None) -> RouteHandler:
+    def _handler(self, request: Request, methods: Methods | None) -> RouteHandler:
         if methods is None:
-            raise ApiError(404, f"no such route; there are {', '.join(self._routes)}")
-        handler = methods.get(request.method)
+            raise ApiError(404, f"no such route; there are {', '.join(self._routes)}, and those of docs/v2.md")
+        # What is asked by GET may be asked by HEAD: the transport leaves out the body.
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
-            allow = ", ".join(methods)
+            allow = ", ".join((*methods, "HEAD") if "GET" in methods else methods)
             raise ApiError(405, f"{request.path} takes {allow}", headers=(("allow", allow),))
         return handler
 

@@ -9,7 +9,9 @@ from serving_gateway.identifiers import uuid7
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.follower import Follower
+from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.prepare import EventClock, prepared
+from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.scoring.shadow import Shadow
 
@@ -60,10 +62,7 @@ class Predict:
             deadline=deadline,
             metrics=self._metrics,
         )
-        await self._scorer.score(served, rows, started=started, deadline=deadline)
-        served_at_us = time.time_ns() // 1000
-        self._spool.append([encode_record(row.record(request_id, served, served_at_us)) for row in rows])
-        self._shadow.offer(served, rows)
+        await self.answered(served, rows, request_id=request_id, started=started, deadline=deadline)
         return json_response(
             {
                 "request_id": request_id,
@@ -72,3 +71,16 @@ class Predict:
                 "epoch": served.state.epoch,
             }
         )
+
+    async def answered(
+        self, served: Served, rows: list[ScoringRow], *, request_id: str, started: float, deadline: float
+    ) -> list[ScoringRow]:
+        """`rows`, scored by their arms, logged and offered to the shadow.
+
+        Latency counts from `started` (`time.perf_counter`); `deadline` is event loop time. Raises ApiError 503 or 504.
+        """
+        await self._scorer.score(served, rows, started=started, deadline=deadline)
+        served_at_us = time.time_ns() // 1000
+        self._spool.append([encode_record(row.record(request_id, served, served_at_us)) for row in rows])
+        self._shadow.offer(served, rows)
+        return rows

@@ -13,7 +13,7 @@ from serving_gateway.parsing import PredictRequest, Row
 from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.split import routing_key, to_canary
-from serving_gateway.vectors import packed
+from serving_gateway.vectors import packed, unpacked
 
 
 class EventClock:
@@ -67,6 +67,23 @@ async def prepared(
             )
         )
     return rows
+
+
+def prepared_vectors(served: Served, vectors: Iterable[bytes], *, key: str, event_time_us: int) -> list[ScoringRow]:
+    """Rows of finished vectors (packed float32), all of one routing key: the split gives them to one arm."""
+    weight = served.canary_weight_bp
+    canary = bool(weight) and to_canary(served.state.salt, key, weight)
+    return [
+        ScoringRow(
+            prediction_id=uuid7(),
+            entities={},
+            event_time_us=event_time_us,
+            to_canary=canary,
+            vector=unpacked(vector),
+            packed=vector,
+        )
+        for vector in vectors
+    ]
 
 
 def _vector(served: Served, row: Row, views: dict[str, ViewRow], event_time_us: int) -> "array[float]":

@@ -69,6 +69,11 @@ class ScoringRow:
         return self.score >= self._arm.contract.decision_threshold
 
     @property
+    def version(self) -> str:
+        """The registered version that answered."""
+        return self._arm.arm.version
+
+    @property
     def _arm(self) -> LoadedArm:
         if self.arm is None:
             raise ValueError(f"row {self.prediction_id} has not been scored")

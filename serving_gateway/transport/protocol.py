@@ -28,7 +28,7 @@ class HttpProtocol(asyncio.Protocol):
         self._connections = connections
         self._max_body = max_body_bytes
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request | ApiError, Connection]] = deque()
+        self._waiting: deque[tuple[Request | Response, Connection]] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
@@ -173,9 +173,9 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
         self._refused = True
-        self._enqueue(error, "close")
+        self._enqueue(error.response(_path(self._url)), "close")
 
-    def _enqueue(self, request: Request | ApiError, connection: Connection) -> None:
+    def _enqueue(self, request: Request | Response, connection: Connection) -> None:
         self._waiting.append((request, connection))
         if self._serving is None:
             self._serving = asyncio.get_running_loop().create_task(self._serve())
@@ -183,7 +183,7 @@ class HttpProtocol(asyncio.Protocol):
     async def _serve(self) -> None:
         while self._waiting:
             request, connection = self._waiting.popleft()
-            response = request.response() if isinstance(request, ApiError) else await self._handle(request)
+            response = request if isinstance(request, Response) else await self._handle(request)
             if self._transport is None or self._transport.is_closing():
                 break
             if self._draining and not self._waiting:
