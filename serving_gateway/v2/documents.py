@@ -9,22 +9,32 @@ from serving_gateway.http import ApiError
 
 T = TypeVar("T")
 _NOT_FINITE = (b"NaN", b"Infinity")
+_UNREADABLE = (ValueError, RecursionError)  # msgspec's, json's and the decoder's errors are ValueErrors
 
 
 def decoded(document: bytes, kind: type[T]) -> T:
-    """`document` as `kind`; members that it does not name are passed over. Raises ApiError 400 with the reason."""
+    """A caller's `document` as `kind`; members that it does not name are passed over. Raises ApiError 400."""
     try:
-        return _by_python(document, kind) if _holds_not_finite(document) else msgspec.json.decode(document, type=kind)
+        if any(word in document for word in _NOT_FINITE):
+            return _by_python(document, kind)
+        return msgspec.json.decode(document, type=kind)
     except msgspec.ValidationError as error:
         raise ApiError(400, f"the request is not as the protocol says: {error}") from None
-    except RecursionError:
-        raise ApiError(400, "the request is nested too deeply") from None
-    except ValueError as error:  # of msgspec, of json, of UTF-8
+    except _UNREADABLE as error:
         raise ApiError(400, f"the request is not JSON: {error}") from None
 
 
-def _holds_not_finite(document: bytes) -> bool:
-    return any(word in document for word in _NOT_FINITE)
+def tritons(document: bytes, kind: type[T]) -> T:
+    """Triton's `document` as `kind`. Raises ApiError 502 where it is none."""
+    try:
+        return _by_python(document, kind)
+    except _UNREADABLE as error:
+        raise ApiError(502, f"Triton's reply cannot be read: {error}") from error
+
+
+def written(document: object) -> bytes:
+    """`document` as JSON, NaN and infinities as Triton writes them."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _by_python(document: bytes, kind: type[T]) -> T:

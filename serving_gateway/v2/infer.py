@@ -1,7 +1,6 @@
 """POST …/infer: the rolled-out model by the split, one of its versions past it, any other model as Triton has it."""
 
 import asyncio
-import json
 import time
 from typing import Any
 
@@ -16,7 +15,7 @@ from serving_gateway.scoring.predict import ROUTING_HEADER, Predict
 from serving_gateway.scoring.prepare import EventClock, prepared_vectors
 from serving_gateway.split import routing_key
 from serving_gateway.triton.messages import Reply
-from serving_gateway.v2.documents import decoded
+from serving_gateway.v2.documents import decoded, tritons, written
 from serving_gateway.v2.encoding import compressed, plain_body
 from serving_gateway.v2.naming import arm_asked
 from serving_gateway.v2.refusals import NO_SHARED_MEMORY
@@ -111,13 +110,13 @@ def _under_its_name(reply: Reply, model: str, arm: Arm) -> Response:
     response = passed_back(reply)
     if reply.status != 200:
         return response
-    length = reply.headers.get(HEADER_LENGTH)
-    at = len(reply.body) if length is None else int(length)
-    # Python's JSON: the scores may be NaN, which Triton writes.
-    document: dict[str, Any] = json.loads(reply.body[:at])
+    try:
+        head, tensors = parts(reply.headers, reply.body)
+    except ApiError as error:
+        raise ApiError(502, f"Triton's reply cannot be read: {error}") from error
+    document = tritons(head, dict[str, Any])
     document |= {"model_name": model, "model_version": arm.version}
-    head = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    headers = [(name, value) for name, value in response.headers if name != HEADER_LENGTH]
-    if length is not None:
-        headers.append((HEADER_LENGTH, str(len(head))))
-    return Response(200, head + reply.body[at:], response.content_type, tuple(headers))
+    head = written(document)
+    lengths = {HEADER_LENGTH: str(len(head))}
+    headers = tuple((name, lengths.get(name, value)) for name, value in response.headers)
+    return Response(200, head + tensors, response.content_type, headers)

@@ -3,20 +3,23 @@
 import asyncio
 from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.http import Request, Response, json_response, unavailable
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.routes import RouteHandler
 from serving_gateway.triton.messages import Reply
+from serving_gateway.v2.documents import tritons
 from serving_gateway.v2.encoding import plain_body
 from serving_gateway.v2.naming import arm_asked, arms_of, renamed
 from serving_gateway.v2.upstream import Upstream, passed_back
 
 _NOT_OFFERED = ("shared_memory", "trace", "logging", "model_repository(")
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_list = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+class _Statistics(Struct, frozen=True):
+    model_stats: list[dict[str, Any]]
 
 
 class Models:
@@ -36,9 +39,9 @@ class Models:
         reply = await self._ask("/v2")
         if reply.status != 200:
             return passed_back(reply)
-        document = _decode(reply.body)
-        document["extensions"] = [e for e in document["extensions"] if not any(part in e for part in _NOT_OFFERED)]
-        return json_response(document)
+        document = tritons(reply.body, dict[str, Any])
+        extensions = [e for e in document.get("extensions", ()) if not any(part in e for part in _NOT_OFFERED)]
+        return json_response(document | {"extensions": extensions})
 
     async def live(self, _request: Request) -> Response:
         """200: the gateway answers."""
@@ -93,7 +96,7 @@ class Models:
         reply = await self._ask("/v2/models/stats")
         if reply.status != 200:
             return passed_back(reply)
-        entries = _decode(reply.body)["model_stats"]
+        entries = tritons(reply.body, _Statistics).model_stats
         return json_response({"model_stats": renamed(entries, self._follower.served)})
 
     async def index(self, request: Request) -> Response:
@@ -102,7 +105,7 @@ class Models:
         reply = await self._upstream.send(request, self._deadline, body=body)
         if reply.status != 200:
             return passed_back(reply)
-        return json_response(renamed(_decode_list(reply.body), self._follower.served))
+        return json_response(renamed(tritons(reply.body, list[dict[str, Any]]), self._follower.served))
 
     @property
     def _deadline(self) -> float:
@@ -117,9 +120,9 @@ class Models:
     async def _with(self, path: str, **true: object) -> Response:
         """Triton's document at `path` with some members told as callers know them."""
         reply = await self._ask(path)
-        return json_response(_decode(reply.body) | true) if reply.status == 200 else passed_back(reply)
+        return json_response(tritons(reply.body, dict[str, Any]) | true) if reply.status == 200 else passed_back(reply)
 
 
 def _stats(reply: Reply, model: str, arm: Arm) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = _decode(reply.body)["model_stats"]
+    entries = tritons(reply.body, _Statistics).model_stats
     return [entry | {"name": model, "version": arm.version} for entry in entries]
