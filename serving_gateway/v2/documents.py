@@ -24,6 +24,13 @@ def decoded(document: bytes, kind: type[T]) -> T:
         raise ApiError(400, f"the request is not JSON: {error}") from None
 
 
+def without_values(document: bytes) -> bytes:
+    """`document` with 0 for NaN and infinities, for those who look past the values: msgspec is fast at passing over them."""
+    for word in (*_NOT_FINITE, b"Inf"):
+        document = document.replace(word, b"0")
+    return document
+
+
 def tritons(document: bytes, kind: type[T]) -> T:
     """Triton's `document` as `kind`. Raises ApiError 502 where it is none."""
     try:
@@ -34,7 +41,7 @@ def tritons(document: bytes, kind: type[T]) -> T:
 
 def written(document: object) -> bytes:
     """`document` as JSON, NaN and infinities as Triton writes them."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _by_python(document: bytes, kind: type[T]) -> T:

@@ -15,7 +15,7 @@ from serving_gateway.scoring.predict import ROUTING_HEADER, Predict
 from serving_gateway.scoring.prepare import EventClock, prepared_vectors
 from serving_gateway.split import routing_key
 from serving_gateway.triton.messages import Reply
-from serving_gateway.v2.documents import decoded, tritons, written
+from serving_gateway.v2.documents import decoded, tritons, without_values, written
 from serving_gateway.v2.encoding import compressed, plain_body
 from serving_gateway.v2.naming import arm_asked
 from serving_gateway.v2.refusals import NO_SHARED_MEMORY
@@ -100,7 +100,7 @@ def _refuse_shared_memory(request: Request, body: bytes) -> None:
     document, _ = parts(request.headers, body)
     if not document:
         return
-    tensors = decoded(document, _Tensors)
+    tensors = decoded(without_values(document), _Tensors)
     if any(t.parameters.shared_memory_region is not UNSET for t in (*tensors.inputs, *tensors.outputs)):
         raise ApiError(400, NO_SHARED_MEMORY)
 

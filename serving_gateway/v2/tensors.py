@@ -4,10 +4,10 @@ import itertools
 import struct
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.http import JSON, ApiError, Response
@@ -20,13 +20,14 @@ HEADER_LENGTH = "inference-header-content-length"
 BINARY = "application/octet-stream"
 MAX_ID = 128
 _MAX_DIGITS = 18  # int() refuses thousands of them
+_Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _encode = msgspec.json.Encoder().encode
 
 
 class TensorParameters(Struct, frozen=True):
     """What this gateway has to know of a tensor's parameters."""
 
-    binary_data_size: int | UnsetType = UNSET
+    binary_data_size: _Count | UnsetType = UNSET
     binary_data: bool | None = None
     shared_memory_region: Any = UNSET
     classification: Any = UNSET
@@ -35,7 +36,7 @@ class TensorParameters(Struct, frozen=True):
 class _Input(Struct, frozen=True):
     name: str
     datatype: str
-    shape: list[int]
+    shape: list[_Count]
     parameters: TensorParameters = TensorParameters()
     data: list[float | list[float]] | UnsetType = UNSET
 
@@ -84,12 +85,17 @@ def asked_of(headers: Mapping[str, str], body: bytes, contract: ModelContract, *
     if not document and HEADER_LENGTH in headers:
         return Asked("", _rows(tensors, [1, width]), binary=True)
     request = decoded(document, _Request)
-    if len(request.id) > MAX_ID:
-        raise ApiError(400, f"id: at most {MAX_ID} characters")
+    if len(request.id) > MAX_ID or not _is_text(request.id):
+        raise ApiError(400, f"id: at most {MAX_ID} characters of Unicode text")
     given = _only_input(request, contract)
     _check_shape(given, width, max_rows)
     rows = _rows(_data(given, tensors), given.shape)
     return Asked(request.id, rows, _binary(request, contract))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: Python's JSON lets half a surrogate pair through."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _only_input(request: _Request, contract: ModelContract) -> _Input:
@@ -100,7 +106,7 @@ def _only_input(request: _Request, contract: ModelContract) -> _Input:
     if given.parameters.shared_memory_region is not UNSET:
         raise ApiError(400, NO_SHARED_MEMORY)
     if given.datatype != "FP32":
-        raise ApiError(400, f"inputs: {name} is FP32, got {given.datatype}")
+        raise ApiError(400, f"inputs: {name} is FP32, got {given.datatype!r}")
     return given
 
 
@@ -140,7 +146,7 @@ def _binary(request: _Request, contract: ModelContract) -> bool:
     binary = request.parameters.binary_data_output
     for output in request.outputs:
         if output.name != contract.output_tensor:
-            raise ApiError(400, f"outputs: there is only {contract.output_tensor}, got {output.name}")
+            raise ApiError(400, f"outputs: there is only {contract.output_tensor}, got {output.name!r}")
         if output.parameters.shared_memory_region is not UNSET:
             raise ApiError(400, NO_SHARED_MEMORY)
         if output.parameters.classification is not UNSET:

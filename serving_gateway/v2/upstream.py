@@ -14,7 +14,7 @@ _HOP_BY_HOP = frozenset(
 # Host and lengths are ours, the body is sent as it was before compression, and credentials are for the gateway.
 _OURS = _HOP_BY_HOP | {"host", "content-length", "content-encoding", "authorization", "proxy-authorization", "cookie"}
 _PATH_SAFE = "/!$&'()*+,;=:@~"
-_STATUSES = frozenset(HTTPStatus)
+_FINAL = frozenset(status for status in HTTPStatus if status >= HTTPStatus.OK)
 
 
 class Upstream:
@@ -52,8 +52,12 @@ class Upstream:
 
 
 def passed_back(reply: Reply) -> Response:
-    """Triton's reply as the caller's response: status, headers and body unchanged, but for lengths and connection."""
+    """Triton's reply as the caller's response: status, headers and body unchanged, but for lengths and connection.
+
+    Raises ApiError 502 for a status that ends no exchange.
+    """
+    if reply.status not in _FINAL:
+        raise ApiError(502, f"Triton answered with status {reply.status}")
     headers = {name: value for name, value in reply.headers.items() if name not in _OURS - {"content-encoding"}}
     content_type = headers.pop("content-type", JSON)
-    status = reply.status if reply.status in _STATUSES else HTTPStatus.BAD_GATEWAY
-    return Response(status, reply.body, content_type, tuple(headers.items()))
+    return Response(reply.status, reply.body, content_type, tuple(headers.items()))

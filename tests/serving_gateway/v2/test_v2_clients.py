@@ -144,7 +144,7 @@ def test_a_callers_mistakes_are_named(client: Client) -> None:
     wrong = [
         ([tensor("other", vectors(1))], "inputs: expected features alone, got ['other']"),
         ([tensor("features", vectors(1)[:, :6])], "must be of shape [n, 7], got [1, 6]"),
-        ([tensor("features", vectors(1).astype(np.float64), "FP64")], "features is FP32, got FP64"),
+        ([tensor("features", vectors(1).astype(np.float64), "FP64")], "features is FP32, got 'FP64'"),
         ([tensor("features", vectors(2000))], "1 to 1024 rows a request"),
     ]
     for inputs, reason in wrong:
@@ -179,13 +179,13 @@ def test_what_is_not_offered_says_what_to_do(client: Client) -> None:
         assert reason in error.value.message()
 
 
-@pytest.mark.parametrize("model", ["delay", "delay_v1"])
-def test_shared_memory_in_a_request_is_refused(client: Client, model: str) -> None:
+@pytest.mark.parametrize(("model", "version"), [("delay", ""), ("delay", "2"), ("delay_v1", "")])
+def test_shared_memory_in_a_request_is_refused(client: Client, model: str, version: str) -> None:
     shared = tensor("features", vectors(1))
     shared.set_shared_memory("region", 28)
     output = InferRequestedOutput("score")
     output.set_shared_memory("region", 4)
     for inputs, outputs in (([shared], None), ([tensor("features", vectors(1))], [output])):
         with pytest.raises(InferenceServerException) as error:
-            client("infer", model, inputs, outputs=outputs)
+            client("infer", model, inputs, version, outputs=outputs)
         assert (error.value.status(), "shared memory is not offered" in error.value.message()) == ("400", True)
