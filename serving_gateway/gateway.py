@@ -30,6 +30,7 @@ from serving_gateway.scoring.score import Scorer
 from serving_gateway.settings import Settings
 from serving_gateway.transport.server import HttpServer
 from serving_gateway.triton.client import TritonClient
+from serving_gateway.v2.table import surface
 
 REDIS_CONNECTIONS = 8  # for the rollout, the log and who listens; features have a connection of their own
 REDIS_TIMEOUT_S = 1.0
@@ -47,6 +48,7 @@ class Gateway:
         self._control = _redis(settings)
         self._online = OnlineConnection(settings.redis_url)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
+        self._passed_through = TritonClient(settings.triton_http)
         metrics = Metrics()
         self._shipper = Shipper(self._control)
         self._spool = Spool(
@@ -91,9 +93,10 @@ class Gateway:
             max_rows=self._settings.queue_rows,
             group_commit=self._settings.group_commit == "on",
         )
+        clock = EventClock(replay=self._settings.replay)
         predict = Predict(
             follower=self._follower,
-            clock=EventClock(replay=self._settings.replay),
+            clock=clock,
             prepare=Prepare(metrics, scorer.begin),
             deadline_s=deadline_s,
         )
@@ -106,6 +109,14 @@ class Gateway:
                 "/rollout": {"GET": awaited(operations.rollout)},
             },
             metrics,
+            find=surface(
+                follower=self._follower,
+                predict=predict,
+                clock=clock,
+                ready=operations.ready,
+                triton=self._passed_through,
+                settings=self._settings,
+            ),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -139,7 +150,7 @@ class Gateway:
                 await self._follower.leave()
                 await self._shipper.step(self._spool)
         self._spool.close()
-        for client in self._triton.values():
+        for client in (*self._triton.values(), self._passed_through):
             client.close()
         self._online.close()
         await self._control.aclose()

@@ -68,10 +68,17 @@ class ApiError(Exception):
         self.path = path
         self.headers = headers
 
-    def response(self) -> Response:
-        """The one shape of every error."""
-        body = {"error": {"path": self.path, "message": self.message}}
-        return Response(self.status, _encode(body), headers=self.headers)
+    def response(self, path: str = "") -> Response:
+        """The shape of every error, or the Open Inference Protocol's where the request's `path` is under /v2."""
+        error: object = {"path": self.path, "message": self.message}
+        if is_v2(path):
+            error = self.message if self.path == "$" else f"{self.path}: {self.message}"
+        return Response(self.status, _encode({"error": error}), headers=self.headers)
+
+
+def is_v2(path: str) -> bool:
+    """Whether a request's path belongs to the Open Inference Protocol v2."""
+    return path == "/v2" or path.startswith("/v2/")
 
 
 def json_response(document: object, status: int = 200) -> Response:

@@ -11,20 +11,22 @@ from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.tripwire import Tripwire
 
+RouteHandler = Callable[[Request], Awaitable[Response]]
+Methods = dict[str, Handler]
+_running: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
 _log = logging.getLogger(__name__)
 
 
-def awaited(handler: Callable[[Request], Awaitable[Response]]) -> Handler:
+def awaited(handler: RouteHandler) -> Handler:
     """A coroutine function as a handler; a task of its own answers each request."""
-    running: set[asyncio.Task[None]] = set()
 
     def begin(request: Request, respond: Respond) -> None:
         async def run() -> None:
-            respond(await _response(handler(request)))
+            respond(await _response(request, handler(request)))
 
         task = asyncio.get_running_loop().create_task(run())
-        running.add(task)
-        task.add_done_callback(running.discard)
+        _running.add(task)
+        task.add_done_callback(_running.discard)
 
     return begin
 
@@ -32,17 +34,19 @@ def awaited(handler: Callable[[Request], Awaitable[Response]]) -> Handler:
 class Router:
     """Calls the handler of (path, method). Any server that can make a Request can serve this."""
 
-    def __init__(self, routes: dict[str, dict[str, Handler]], metrics: Metrics) -> None:
-        # What is asked by GET may be asked by HEAD: the transport leaves out the body.
-        self._routes = {
-            path: methods | ({"HEAD": methods["GET"]} if "GET" in methods else {}) for path, methods in routes.items()
-        }
+    def __init__(
+        self, routes: dict[str, Methods], metrics: Metrics, *, find: Callable[[str], tuple[str, Methods] | None]
+    ) -> None:
+        """`find` knows the paths with parameters: it gives the pattern that a path fits and its methods."""
+        self._routes = routes
         self._metrics = metrics
+        self._find = find
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request, now or later; every error becomes a response of the one error shape."""
-        methods = self._routes.get(request.path)
-        route = "other" if methods is None else request.path
+        route, methods = request.path, self._routes.get(request.path)
+        if methods is None:
+            route, methods = self._find(request.path) or ("other", None)
 
         def counted(response: Response) -> None:
             self._metrics.responses(route, str(response.status)).inc()
@@ -51,32 +55,33 @@ class Router:
         try:
             self._handler(request, methods)(request, counted)
         except ApiError as error:
-            counted(error.response())
+            counted(error.response(request.path))
         except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
-            counted(_bug(f"{request.method} {request.path}"))
+            counted(_bug(request))
 
-    def _handler(self, request: Request, methods: dict[str, Handler] | None) -> Handler:
+    def _handler(self, request: Request, methods: Methods | None) -> Handler:
         if methods is None:
-            raise ApiError(404, f"no such route; there are {', '.join(self._routes)}")
-        handler = methods.get(request.method)
+            raise ApiError(404, f"no such route; there are {', '.join(self._routes)}, and those of docs/v2.md")
+        # What is asked by GET may be asked by HEAD: the transport leaves out the body.
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
-            allow = ", ".join(methods)
+            allow = ", ".join((*methods, "HEAD") if "GET" in methods else methods)
             raise ApiError(405, f"{request.path} takes {allow}", headers=(("allow", allow),))
         return handler
 
 
-async def _response(answer: Awaitable[Response]) -> Response:
+async def _response(request: Request, answer: Awaitable[Response]) -> Response:
     try:
         return await answer
     except ApiError as error:
-        return error.response()
+        return error.response(request.path)
     except Exception:  # noqa: BLE001  as above, for the answers that take a task
-        return _bug("a request")
+        return _bug(request)
 
 
-def _bug(what: str) -> Response:
-    _log.exception("%s failed", what)
-    return ApiError(500, "internal error; the gateway's log has the details").response()
+def _bug(request: Request) -> Response:
+    _log.exception("%s %s failed", request.method, request.path)
+    return ApiError(500, "internal error; the gateway's log has the details").response(request.path)
 
 
 class Operations:

@@ -44,6 +44,15 @@ def packed(vector: "array[float]") -> bytes:
     return vector.tobytes()
 
 
+def unpacked(data: bytes) -> "array[float]":
+    """The vector that was packed as `data`."""
+    vector = array("f")
+    vector.frombytes(data)
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
+
+
 def _index(i: Input) -> dict[Value, float]:
     return {value: float(at) for at, value in enumerate(i.vocabulary)}
 

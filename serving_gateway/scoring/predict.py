@@ -13,6 +13,7 @@ from serving_gateway.http import ApiError, Request, Respond, Response, unavailab
 from serving_gateway.identifiers import uuid7
 from serving_gateway.log.spool import Spool
 from serving_gateway.rollout.follower import Follower
+from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.background import Background
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.deadlines import Deadlines
@@ -71,6 +72,32 @@ class Predict:
         call = Call(served, request_id, len(asked.rows), started=started, deadline=deadline, done=done)
         self._prepare.begin(Asked(call, asked.rows, times_us, request.headers.get(ROUTING_HEADER)))
         self._deadlines.watch(call, deadline)
+
+    async def answered(
+        self,
+        served: Served,
+        vectors: Sequence[bytes],
+        *,
+        request_id: str,
+        key: str,
+        event_time_us: int,
+        started: float,
+        deadline: float,
+    ) -> list[ScoringRow]:
+        """Rows of finished vectors (packed float32), all of one routing key: scored, logged, offered to the background.
+
+        Latency counts from `started` (`time.perf_counter`); `deadline` is event loop time. Raises ApiError 503 or 504.
+        """
+        settled = asyncio.Event()
+        call = Call(
+            served, request_id, len(vectors), started=started, deadline=deadline, done=lambda _call: settled.set()
+        )
+        self._prepare.begin_with(call, vectors, key=key, event_time_us=event_time_us)
+        self._deadlines.watch(call, deadline)
+        await settled.wait()
+        if call.error:
+            raise call.error
+        return call.rows
 
     def _is_late(self, call: Call) -> None:
         who = "the baseline" if call.rows else "the online store"

@@ -18,7 +18,7 @@ from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.split import place, routing_key
-from serving_gateway.vectors import packed
+from serving_gateway.vectors import packed, unpacked
 
 MAX_BATCH = 256  # calls whose features are read together
 _NO_VIEWS: Mapping[int, dict[str, ViewRow]] = {}
@@ -69,6 +69,23 @@ class Prepare:
         self._waiting.append(asked)
         if self._reader is None:
             self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    def begin_with(self, call: Call, vectors: Iterable[bytes], *, key: str, event_time_us: int) -> None:
+        """Rows of finished vectors (packed float32), all of one routing key: the split gives them to one arm."""
+        to = place(call.served.state.salt, key, call.served.canary_weight_bp)
+        call.rows = [
+            ScoringRow(
+                call=call,
+                prediction_id=uuid7(),
+                entities={},
+                event_time_us=event_time_us,
+                place=to,
+                vector=unpacked(vector),
+                packed=vector,
+            )
+            for vector in vectors
+        ]
+        self._then(call)
 
     async def _read(self) -> None:
         try:

@@ -26,7 +26,7 @@ class HttpProtocol(asyncio.Protocol):
         self._connections = connections
         self._max_body = max_body_bytes
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request | ApiError, Connection]] = deque()
+        self._waiting: deque[tuple[Request | Response, Connection]] = deque()
         self._serving = False
         self._dispatching = False
         self._without_body = False
@@ -175,9 +175,9 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
         self._refused = True
-        self._enqueue(error, "close")
+        self._enqueue(error.response(_path(self._url)), "close")
 
-    def _enqueue(self, request: Request | ApiError, connection: Connection) -> None:
+    def _enqueue(self, request: Request | Response, connection: Connection) -> None:
         self._waiting.append((request, connection))
         self._dispatch()
 
@@ -189,9 +189,9 @@ class HttpProtocol(asyncio.Protocol):
         while self._waiting and not self._serving and self._writable:
             request, self._connection = self._waiting.popleft()
             self._serving = True
-            if isinstance(request, ApiError):
+            if isinstance(request, Response):
                 self._without_body = False
-                self._respond(request.response())
+                self._respond(request)
             else:
                 self._without_body = request.method == "HEAD"
                 self._handle(request, self._respond)
