@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import get_args
 
@@ -27,25 +28,40 @@ from serving_gateway.scoring.prepare import EventClock
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.scoring.shadow import Shadow
 from serving_gateway.settings import Settings
-from serving_gateway.transport.server import HttpServer
+from serving_gateway.transport.server import GRACE_S, HttpServer
 from serving_gateway.triton.client import TritonClient
+from serving_gateway.workers.identity import Worker
 
 REDIS_CONNECTIONS = 32
 CATCH_UP_S = 1.0
 FAREWELL_S = 1.0
+TEND_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Made of its settings inside a running event loop. Raises SpoolInUseError."""
+    """Made of its settings inside a running event loop. Raises SpoolInUseError.
 
-    def __init__(self, settings: Settings) -> None:
+    Alone in its process it opens its own socket and counts for itself; a worker is given `listener` and `metrics`.
+    `grace_s`: how long idle connections may still ask after it was told to stop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        listener: socket.socket | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        self.grace_s = GRACE_S
         self._settings = settings
+        self._worker = worker or Worker()
+        self._metrics = metrics = metrics or Metrics()
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings, timeout_s=1.0)
         self._online = _redis(settings, timeout_s=deadline_s)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
-        metrics = Metrics()
         self._shipper = Shipper(self._control)
         self._spool = Spool(
             settings.folder / "spool",
@@ -72,13 +88,18 @@ class Gateway:
             metrics=metrics,
         )
         self._shadow = Shadow(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
-        self._server = HttpServer(self._router(metrics).handle, settings)
+        self._server = HttpServer(self._router(metrics).handle, settings, listener)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _router(self, metrics: Metrics) -> Router:
         gateway = self._settings.gateway_id
         operations = Operations(
-            gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
+            gateway=gateway,
+            worker=self._worker,
+            follower=self._follower,
+            tripwire=self._tripwire,
+            spool=self._spool,
+            metrics=metrics,
         )
         deadline_s = self._settings.deadline_ms / 1000
         predict = Predict(
@@ -101,11 +122,15 @@ class Gateway:
             metrics,
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then drain. Raises CannotListenError, or what a background task died of."""
+    async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve until `stop` is set, then drain; `on_ready` is called once connections are accepted.
+
+        Raises CannotListenError, or what a background task died of.
+        """
         await self._follower.restore()
         await self._follower.catch_up(timeout_s=CATCH_UP_S)
         await self._server.start()
+        on_ready()
         _log.info("gateway %s listens on %s:%d", self._settings.gateway_id, self._settings.host, self._settings.port)
         works = (
             self._follower.poll(),
@@ -113,6 +138,7 @@ class Gateway:
             self._tripwire.run(),
             self._shadow.run(),
             self._shipper.run(self._spool),
+            self._tend_spool(),
         )
         self._tasks = [asyncio.create_task(work) for work in works]
         stopped = asyncio.create_task(stop.wait())
@@ -122,9 +148,16 @@ class Gateway:
         for task in done - {stopped}:
             task.result()
 
+    async def _tend_spool(self) -> None:
+        """Take over what workers that died have left, lest it wait for their successors, and say how much waits."""
+        while True:
+            self._metrics.spool_bytes.set(self._spool.unlanded_bytes)
+            await asyncio.sleep(TEND_S)
+            self._spool.adopt(await asyncio.to_thread(self._spool.orphans))
+
     async def _close(self) -> None:
         _log.info("draining")
-        await self._server.drain()
+        await self._server.drain(grace_s=self.grace_s)
         await _cancelled(self._tasks)
         # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.
         with suppress(RedisError, OSError, TimeoutError):

@@ -38,6 +38,7 @@ class HttpProtocol(asyncio.Protocol):
         self._refused = False
         self._completed_one = False
         self.on_message_begin()
+        self._receiving = False
 
     # --- connection -------------------------------------------------------------------------------------------------
 
@@ -63,9 +64,12 @@ class HttpProtocol(asyncio.Protocol):
         self._writable.set()
 
     def drain(self) -> None:
-        """Answer what was received, then close."""
+        """Answer what was received, or the next request where nothing was, then close."""
         self._draining = True
-        if self._serving is None and self._transport:
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is being received or answered."""
+        if self._serving is None and not self._receiving and self._transport:
             self._transport.close()
 
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
@@ -98,6 +102,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request starts."""
+        self._receiving = True
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -146,6 +151,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._parser.should_upgrade() and "upgrade" in self._headers:
             return
         self._completed_one = True
+        self._receiving = False
         method = self._parser.get_method().decode("latin-1")
         request = Request(method, _path(self._url), self._headers, b"".join(self._body))
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
