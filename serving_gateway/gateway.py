@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
 
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
+from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
@@ -42,7 +43,8 @@ _log = logging.getLogger(__name__)
 class Gateway:
     """Made of its settings inside a running event loop. Raises SpoolInUseError.
 
-    Alone in its process it opens its own socket and counts for itself; a worker is given `listener` and `metrics`.
+    Alone it opens its own socket and counts for itself. A `worker` of several is given the `listener` that they share
+    and the slot `files` of them all, its own at its index.
     `grace_s`: how long idle connections may still ask after it was told to stop.
     """
 
@@ -50,14 +52,16 @@ class Gateway:
         self,
         settings: Settings,
         *,
-        metrics: Metrics | None = None,
-        listener: socket.socket | None = None,
         worker: Worker | None = None,
+        listener: socket.socket | None = None,
+        files: Sequence[SlotFile] = (),
     ) -> None:
         self.grace_s = GRACE_S
         self._settings = settings
         self._worker = worker or Worker()
-        self._metrics = metrics = metrics or Metrics()
+        others = list(files)
+        own = others.pop(self._worker.index) if files else SlotFile()
+        self._metrics = metrics = Metrics(own, others)
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings, timeout_s=1.0)
         self._online = _redis(settings, timeout_s=deadline_s)
@@ -88,7 +92,7 @@ class Gateway:
             metrics=metrics,
         )
         self._shadow = Shadow(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
-        self._server = HttpServer(self._router(metrics).handle, settings, listener)
+        self._server = HttpServer(self._router(metrics).handle, settings, listener, own, others)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _router(self, metrics: Metrics) -> Router:

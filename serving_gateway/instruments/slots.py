@@ -16,7 +16,7 @@ SLOTS = 1 << 18
 SLOT_BYTES = 8
 DIRECTORY_BYTES = 1 << 21
 SIZE = SLOTS * SLOT_BYTES + DIRECTORY_BYTES  # of a sparse file: what is not used costs nothing
-_LENGTH, _OWNER, _FIRST = 0, 1, 2  # slots that belong to the file itself, and the first that does not
+_LENGTH, _OWNER, _LOAD, _FIRST = 0, 1, 2, 3  # slots that belong to the file itself, and the first that does not
 
 
 class SlotsFullError(Exception):
@@ -52,7 +52,7 @@ _decode = msgspec.json.Decoder(Family | Series).decode
 
 
 class SlotFile:
-    """A mapped file. `owner` is the process id of its living writer, or 0."""
+    """A mapped file, and beside the metrics two numbers that its writer tells the others."""
 
     def __init__(self, file: int | None = None) -> None:
         """Map the open `file` of SIZE bytes; None: memory of this process alone."""
@@ -73,6 +73,15 @@ class SlotFile:
     @owner.setter
     def owner(self, pid: int) -> None:
         self.slots[_OWNER] = pid
+
+    @property
+    def load(self) -> int:
+        """One more than the connections that the writer holds; 0 while it accepts none."""
+        return self.slots[_LOAD]
+
+    @load.setter
+    def load(self, load: int) -> None:
+        self.slots[_LOAD] = load
 
     def refresh(self) -> None:
         """Learn what the writer has added since."""

@@ -3,32 +3,70 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
 from serving_gateway.transport.listening import listening_socket
 from serving_gateway.transport.protocol import Handler, HttpProtocol
 
 GRACE_S = 1.5  # idle connections may ask once more for so long after the gateway was told to stop
 DRAIN_S = 7.0  # in all; a supervisor that loses patience after 10 s must not have to kill
+YIELD_S = 0.005  # for so long a worker with fewer connections may take a new one first
 SETTLE_S = 0.01  # what is in the socket's buffer is read by then
 RETRY_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-class HttpServer:
-    """The connections of one process. `listener` is the socket to accept from; None: its own."""
+class _Connections(set[HttpProtocol]):
+    """The open ones. How many there are, the other workers see."""
 
-    def __init__(self, handle: Handler, settings: Settings, listener: socket.socket | None = None) -> None:
+    def __init__(self, own: SlotFile) -> None:
+        super().__init__()
+        self._own = own
+
+    def add(self, connection: HttpProtocol) -> None:
+        """One more."""
+        super().add(connection)
+        self._tell()
+
+    def discard(self, connection: object) -> None:
+        """One less."""
+        super().discard(connection)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._own.load:
+            self._own.load = 1 + len(self)
+
+
+class HttpServer:
+    """The connections of one process. `listener` is the socket to accept from; None: its own.
+
+    `others` accept from it too; those with fewer connections go first.
+    """
+
+    def __init__(
+        self,
+        handle: Handler,
+        settings: Settings,
+        listener: socket.socket | None = None,
+        own: SlotFile | None = None,
+        others: Sequence[SlotFile] = (),
+    ) -> None:
         self._handle = handle
         self._settings = settings
         self._listener = listener
-        self._connections: set[HttpProtocol] = set()
+        self._own = own or SlotFile()
+        self._others = others
+        self._connections = _Connections(self._own)
         self._arriving: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Accept connections. Raises CannotListenError."""
         self._listener = self._listener or listening_socket(self._settings)
+        self._own.load = 1
         self._listen()
 
     async def drain(self, *, grace_s: float = GRACE_S) -> None:
@@ -40,12 +78,13 @@ class HttpServer:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
+        self._own.load = 0
         asyncio.get_running_loop().remove_reader(listener)
         while self._accept(listener):  # connected before we stopped: the last worker to leave has to answer them
             pass
         listener.close()
         await asyncio.gather(*self._arriving, return_exceptions=True)
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.drain()
         await self._left(grace_s)
         await asyncio.sleep(SETTLE_S)
@@ -55,10 +94,29 @@ class HttpServer:
 
     def _listen(self) -> None:
         if self._listener is not None:
-            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+            asyncio.get_running_loop().add_reader(self._listener, self._on_connection, self._listener)
+
+    def _pause(self, listener: socket.socket, pause_s: float, then: Callable[[], object]) -> None:
+        """The socket stays readable: do not spin."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(pause_s, then)
+
+    def _on_connection(self, listener: socket.socket) -> None:
+        """Somebody connected: all workers are woken, and without a rule the same one would be first each time."""
+        if any(0 < other.load < self._own.load for other in self._others):
+            self._pause(listener, YIELD_S, self._after_yielding)
+        else:
+            self._accept(listener)
+
+    def _after_yielding(self) -> None:
+        """Take it in any case: whoever should have may be stuck."""
+        if self._listener is not None:
+            self._listen()
+            self._accept(self._listener)
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Take one connection, and leave the next to whichever worker is first: an event loop's own server takes all."""
+        """Take one connection, and leave the next to whoever is first. False: none waits, or none can be taken now."""
         loop = asyncio.get_running_loop()
         try:
             accepted, _ = listener.accept()
@@ -66,8 +124,7 @@ class HttpServer:
             return False
         except OSError as error:
             _log.error("cannot accept a connection: %s", error)
-            loop.remove_reader(listener)  # it stays readable: do not spin
-            loop.call_later(RETRY_S, self._listen)
+            self._pause(listener, RETRY_S, self._listen)
             return False
         arriving = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
         self._arriving.add(arriving)

@@ -15,7 +15,6 @@ import uvloop
 from serving_gateway.gateway import Gateway
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.spool import SpoolInUseError
-from serving_gateway.metrics import Metrics
 from serving_gateway.settings import Settings, SettingsError
 from serving_gateway.workers.identity import Inherited, Worker, worker_id
 from serving_gateway.workers.line import READY
@@ -44,13 +43,11 @@ def main() -> int:
 async def _serve(settings: Settings, inherited: Inherited, line: socket.socket) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    files = [SlotFile(file) for file in inherited.metrics]
-    own = files.pop(inherited.index)
     gateway = Gateway(
         settings,
-        metrics=Metrics(own, files),
-        listener=socket.socket(fileno=inherited.listener),
         worker=Worker(inherited.index, inherited.of),
+        listener=socket.socket(fileno=inherited.listener),
+        files=[SlotFile(file) for file in inherited.metrics],
     )
 
     def orphaned() -> None:

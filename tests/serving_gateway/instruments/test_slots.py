@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving_gateway.instruments.exposition import exposition
@@ -28,6 +28,7 @@ Step = tuple[str, str, int]
 STEPS = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["a", "b", "ab", ""]), st.integers(0, 9)))
 
 
+@settings(deadline=None)
 @given(lives=st.lists(STEPS, max_size=4))
 def test_lives_of_one_file_add_up(lives: list[list[Step]]) -> None:
     file = anonymous_file("t")
@@ -43,6 +44,7 @@ def test_lives_of_one_file_add_up(lives: list[list[Step]]) -> None:
     os.close(file)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 4), st.integers(1, 5)), max_size=30))
 def test_buckets_hold_what_is_not_above_their_bound(seen: list[tuple[float, int]]) -> None:
     file = SlotFile()

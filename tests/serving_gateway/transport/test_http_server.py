@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from serving_gateway.http import Request, Response
+from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
 from serving_gateway.transport.listening import CannotListenError, listening_socket
 from serving_gateway.transport.server import HttpServer
@@ -169,25 +170,50 @@ def test_a_client_that_never_finishes_does_not_hold_up_the_end(monkeypatch: pyte
     run(main)
 
 
-def test_two_on_one_socket_share_what_arrives() -> None:
-    """One connection a turn each: a process that took all that wait would leave its neighbours idle."""
+def answering(name: bytes) -> Handle:
+    async def handle(_: Request) -> Response:
+        return Response(200, name)
 
-    def answering(name: bytes) -> Handle:
-        async def handle(_: Request) -> Response:
-            return Response(200, name)
+    return handle
 
-        return handle
 
+def test_who_has_fewer_connections_takes_the_next() -> None:
     async def main() -> None:
-        one, listener = await started(answering(b"#1"))
-        two, _ = await started(answering(b"#2"), listener)
-        waiting = [socket.create_connection(listener.getsockname()) for _ in range(40)]
-        clients = [await asyncio.open_connection(sock=client) for client in waiting]
+        files = [SlotFile(), SlotFile()]
+        listener = listening_socket(settings())
+        servers = [
+            HttpServer(answering(b"#%d" % n), settings(), listener.dup(), files[n], [files[1 - n]]) for n in (0, 1)
+        ]
+        await servers[0].start()
+        clients = [await connected(listener) for _ in range(10)]
+        assert {(await asked(client))[0] for client in clients} == {b"#0"}
+        await servers[1].start()
+        clients += [await connected(listener) for _ in range(20)]
         answers = [(await asked(client))[0] for client in clients]
-        assert 10 <= answers.count(b"#1") <= 30
+        assert answers[10:20].count(b"#1") >= 9  # until it has as many
+        assert 14 <= answers.count(b"#1") <= 16
+        assert {file.load for file in files} <= {15, 16, 17}  # connections, and one
         for client in clients:
             client[1].close()
-        await asyncio.gather(one.drain(grace_s=1), two.drain(grace_s=1))
+        await asyncio.gather(*(server.drain(grace_s=1) for server in servers))
+        assert [file.load for file in files] == [0, 0]
+        listener.close()
+
+    run(main)
+
+
+def test_where_the_one_with_fewer_is_stuck_the_other_takes_all_the_same() -> None:
+    async def main() -> None:
+        stuck = SlotFile()
+        stuck.load = 1
+        listener = listening_socket(settings())
+        server = HttpServer(ok, settings(), listener.dup(), SlotFile(), [stuck])
+        await server.start()
+        clients = [await connected(listener) for _ in range(10)]
+        assert [(await asked(client))[0] for client in clients] == [b"ok"] * 10
+        for client in clients:
+            client[1].close()
+        await server.drain(grace_s=1)
         listener.close()
 
     run(main)

@@ -1,4 +1,4 @@
-"""Keep-alive clients that ask without a pause and remember what became of every request."""
+"""Keep-alive clients, half of them without a pause, that remember what became of every request."""
 
 import json
 import threading
@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from tests.serving_gateway.support import GIVEN
 
+PAUSE_S = 0.05
 BODY = json.dumps({"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"})
 
 
@@ -25,7 +26,7 @@ class Hammer:
     closes: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def ask_on_and_on(self) -> None:
+    def ask_on_and_on(self, pause_s: float) -> None:
         while not self._stop.is_set():
             connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
@@ -33,10 +34,10 @@ class Hammer:
             except OSError:
                 self._stop.wait(0.01)
                 continue
-            self._ask_over(connection)
+            self._ask_over(connection, pause_s)
             connection.close()
 
-    def _ask_over(self, connection: HTTPConnection) -> None:
+    def _ask_over(self, connection: HTTPConnection, pause_s: float) -> None:
         worker = 0
         try:
             while not self._stop.is_set():
@@ -50,6 +51,7 @@ class Hammer:
                 if answer.getheader("connection") == "close":
                     self.closes += 1
                     return
+                self._stop.wait(pause_s)
         except (OSError, HTTPException) as error:
             self.failed.append((worker, repr(error)))
 
@@ -66,9 +68,9 @@ def _exchanged(connection: HTTPConnection, method: str) -> tuple[HTTPResponse, b
 
 @contextmanager
 def hammering(port: int, connections: int = 16) -> Iterator[Hammer]:
-    """So many clients ask until the block ends."""
+    """So many clients ask until the block ends. Every other one is idle now and then, as most are in life."""
     hammer = Hammer(port)
-    clients = [threading.Thread(target=hammer.ask_on_and_on) for _ in range(connections)]
+    clients = [threading.Thread(target=hammer.ask_on_and_on, args=(n % 2 * PAUSE_S,)) for n in range(connections)]
     for client in clients:
         client.start()
     try:
