@@ -1,6 +1,7 @@
 """Accepting and draining over real sockets: whoever has asked is answered, and nobody's request meets a closed door."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -213,6 +214,38 @@ def test_where_the_one_with_fewer_is_stuck_the_other_takes_all_the_same() -> Non
         assert [(await asked(client))[0] for client in clients] == [b"ok"] * 10
         for client in clients:
             client[1].close()
+        await server.drain(grace_s=1)
+        listener.close()
+
+    run(main)
+
+
+class Exhausted(socket.socket):
+    """For a while the process has no descriptor left."""
+
+    refusals = 3
+    asked = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.asked += 1
+        if self.asked <= self.refusals:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_out_of_descriptors_it_waits_instead_of_spinning(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        listener = listening_socket(settings())
+        exhausted = Exhausted(fileno=listener.dup().detach())
+        server = HttpServer(ok, settings(), exhausted)
+        await server.start()
+        client = await connected(listener)
+        began = time.monotonic()
+        assert await asked(client) == (b"ok", False)
+        assert time.monotonic() - began > 0.2
+        assert exhausted.asked == 4
+        assert caplog.text.count("Too many open files") == 3
+        client[1].close()
         await server.drain(grace_s=1)
         listener.close()
 

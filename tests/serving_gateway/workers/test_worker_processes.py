@@ -159,7 +159,9 @@ def test_every_worker_says_who_it_is_and_what_it_serves(
         replaced(gateway)
         wait_for(lambda: len(told()) == 2)
         assert {a.position for a in store.acknowledgements()} == {(1, 1)}
-    assert told() == []
+        gateway.process.send_signal(signal.SIGINT)
+        assert gateway.process.wait(timeout=12) == 0
+        assert told() == []
 
 
 def test_what_a_killed_parent_leaves_is_nothing(
