@@ -1,47 +1,35 @@
-"""python -m serving_gateway: run one gateway process."""
+"""python -m serving_gateway: a small parent that holds the listening socket and keeps GATEWAY_WORKERS workers running."""
 
 import argparse
-import asyncio
 import logging
 import os
-import signal
 import sys
 
-import uvloop
-
-from serving_gateway.gateway import Gateway
-from serving_gateway.log.spool import SpoolInUseError
 from serving_gateway.settings import Settings, SettingsError
-from serving_gateway.transport.server import CannotListenError
+from serving_gateway.transport.listening import CannotListenError, listening_socket
+from serving_gateway.workers.parent import Parent
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT, which drain. Returns the exit code."""
+    """Run until SIGTERM or SIGINT, which drain; SIGHUP replaces the workers one by one. Returns the exit code."""
     argparse.ArgumentParser(
         prog="python -m serving_gateway",
-        description="Answers POST /predict by the models that the rollout state names; GET /health /ready /metrics /rollout.",
+        description="Answers POST /predict by the models that the rollout state names; GET /health /ready /metrics /rollout. "
+        "SIGTERM and SIGINT drain and stop it, SIGHUP replaces its worker processes one by one.",
         epilog="environment:\n" + _settings_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.load(os.environ)
-        uvloop.run(_serve(settings))
+        listener = listening_socket(settings)
     except SettingsError as error:
         print(f"serving_gateway: {error}", file=sys.stderr)
         return 2
-    except (CannotListenError, SpoolInUseError) as error:
+    except CannotListenError as error:
         print(f"serving_gateway: {error}", file=sys.stderr)
         return 1
-    return 0
-
-
-async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await Gateway(settings).run(stop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s parent %(name)s %(message)s")
+    return Parent(settings.workers, listener).run()
 
 
 def _settings_text() -> str:

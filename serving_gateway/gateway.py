@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
 
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
+from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
@@ -28,28 +30,46 @@ from serving_gateway.scoring.predict import Finish, Predict
 from serving_gateway.scoring.prepare import EventClock, Prepare
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.settings import Settings
-from serving_gateway.transport.server import HttpServer
+from serving_gateway.transport.server import GRACE_S, HttpServer
 from serving_gateway.triton.client import TritonClient
 from serving_gateway.v2.table import surface
+from serving_gateway.workers.identity import Worker
 
 REDIS_CONNECTIONS = 8  # for the rollout, the log and who listens; features have a connection of their own
 REDIS_TIMEOUT_S = 1.0
 CATCH_UP_S = 1.0
 FAREWELL_S = 1.0
+TEND_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Made of its settings inside a running event loop. Raises SpoolInUseError."""
+    """Made of its settings inside a running event loop. Raises SpoolInUseError.
 
-    def __init__(self, settings: Settings) -> None:
+    Alone it opens its own socket and counts for itself. A `worker` of several is given the `listener` that they share
+    and the slot `files` of them all, its own at its index.
+    `grace_s`: how long idle connections may still ask after it was told to stop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        worker: Worker | None = None,
+        listener: socket.socket | None = None,
+        files: Sequence[SlotFile] = (),
+    ) -> None:
+        self.grace_s = GRACE_S
         self._settings = settings
+        self._worker = worker or Worker()
+        others = list(files)
+        own = others.pop(self._worker.index) if files else SlotFile()
+        self._metrics = metrics = Metrics(own, others)
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings)
         self._online = OnlineConnection(settings.redis_url)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
         self._passed_through = TritonClient(settings.triton_http)
-        metrics = Metrics()
         self._shipper = Shipper(self._control)
         self._spool = Spool(
             settings.folder / "spool",
@@ -76,13 +96,18 @@ class Gateway:
             metrics=metrics,
         )
         self._background = Background(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
-        self._server = HttpServer(self._router(metrics).handle, settings)
+        self._server = HttpServer(self._router(metrics).handle, settings, listener, own, others)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _router(self, metrics: Metrics) -> Router:
         gateway = self._settings.gateway_id
         operations = Operations(
-            gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
+            gateway=gateway,
+            worker=self._worker,
+            follower=self._follower,
+            tripwire=self._tripwire,
+            spool=self._spool,
+            metrics=metrics,
         )
         deadline_s = self._settings.deadline_ms / 1000
         scorer = Scorer(
@@ -119,17 +144,22 @@ class Gateway:
             ),
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then drain. Raises CannotListenError, or what a background task died of."""
+    async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve until `stop` is set, then drain; `on_ready` is called once connections are accepted.
+
+        Raises CannotListenError, or what a background task died of.
+        """
         await self._follower.restore()
         await self._follower.catch_up(timeout_s=CATCH_UP_S)
         await self._server.start()
+        on_ready()
         _log.info("gateway %s listens on %s:%d", self._settings.gateway_id, self._settings.host, self._settings.port)
         works = (
             self._follower.poll(),
             self._follower.listen(),
             self._tripwire.run(),
             self._shipper.run(self._spool),
+            self._tend_spool(),
         )
         self._tasks = [asyncio.create_task(work) for work in works]
         stopped = asyncio.create_task(stop.wait())
@@ -139,9 +169,16 @@ class Gateway:
         for task in done - {stopped}:
             task.result()
 
+    async def _tend_spool(self) -> None:
+        """Take over what workers that died have left, lest it wait for their successors, and say how much waits."""
+        while True:
+            self._metrics.spool_bytes.set(self._spool.unlanded_bytes)
+            await asyncio.sleep(TEND_S)
+            self._spool.adopt(await asyncio.to_thread(self._spool.orphans))
+
     async def _close(self) -> None:
         _log.info("draining")
-        await self._server.drain()
+        await self._server.drain(grace_s=self.grace_s)
         await self._background.drain(timeout_s=FAREWELL_S)
         await _cancelled(self._tasks)
         # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.

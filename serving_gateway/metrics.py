@@ -1,64 +1,64 @@
-"""Prometheus metrics of one gateway process. Label children are made once: finding one costs ten times as much as using it."""
+"""The metrics of a gateway, by name in code. Each worker counts in a file of its own; any of them shows the sum."""
 
+import os
 from collections.abc import Sequence
-from functools import cache
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from serving_gateway.contracts.prediction import Outcome
+from serving_gateway.instruments.exposition import CONTENT_TYPE, exposition
+from serving_gateway.instruments.kinds import Instruments
+from serving_gateway.instruments.slots import SlotFile
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
 _LATENCY_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _AGE_S = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 48 * 3600)
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nothing reads
+_VARIANT = ("model_variant",)
 
 
 class Metrics:
-    """The metrics by name in code; `model_variant` is baseline, control, canary or shadow."""
+    """`model_variant` is baseline, control, canary or shadow.
 
-    def __init__(self) -> None:
-        r = self._registry = CollectorRegistry()
-        app = "serving_app"
-        variant = ["model_variant"]
-        self._requests = Counter(f"{app}_requests", "Rows scored, by how that ended", [*variant, "outcome"], registry=r)
-        self._latency = Histogram(
+    Gauges of several workers become one: bytes are summed; of what is served the one that lags counts (each of epoch and
+    generation by itself), of the canary's weight and of a refusal the greatest, and the store is up where all reach it.
+    """
+
+    def __init__(self, own: SlotFile | None = None, others: Sequence[SlotFile] = ()) -> None:
+        """Count in `own` (None: memory of this process alone) and show it together with `others`."""
+        own = own or SlotFile()
+        own.owner = os.getpid()
+        self._files = [own, *others]
+        i, app = Instruments(own), "serving_app"
+        self.requests = i.counters(f"{app}_requests", "Rows scored, by how that ended", [*_VARIANT, "outcome"])
+        self.latency = i.histograms(
             f"{app}_request_latency_seconds",
             "From the request's arrival to its score",
-            variant,
-            buckets=_LATENCY_S,
-            registry=r,
+            _VARIANT,
+            bounds=_LATENCY_S,
+            unit=1_000_000_000,
         )
-        self._exceptions = Counter(
-            f"{app}_request_exceptions", "Batches that an arm did not score", [*variant, "kind"], registry=r
+        self.exceptions = i.counters(
+            f"{app}_request_exceptions", "Batches that an arm did not score", [*_VARIANT, "kind"]
         )
-        self._views = Counter(f"{app}_feature_views", "Feature views read, by status", ["view", "status"], registry=r)
-        self._ages = Histogram(
-            f"{app}_feature_age_seconds", "Event time minus the view's timestamp", ["view"], buckets=_AGE_S, registry=r
+        self.views = i.counters(f"{app}_feature_views", "Feature views read, by status", ["view", "status"])
+        self.ages = i.histograms(
+            f"{app}_feature_age_seconds", "Event time minus the view's timestamp", ["view"], bounds=_AGE_S, unit=1000
         )
-        self._responses = Counter(
-            f"{app}_http_responses", "Responses by route and status", ["route", "status"], registry=r
+        self.responses = i.counters(f"{app}_http_responses", "Responses by route and status", ["route", "status"])
+        self.refused = i.gauges(
+            f"{app}_arm_refused", "1: the arm named in the state is not used here", _VARIANT, combined="max"
         )
-        self._refused = Gauge(
-            f"{app}_arm_refused", "1: the arm named in the state is not used here", variant, registry=r
+        self.fallbacks = i.counter(f"{app}_fallbacks", "Rows answered by the baseline for a failed canary")
+        self.shadow_dropped = i.counter(f"{app}_shadow_dropped", "Rows the shadow had no room for")
+        self.reflex_trips = i.counter(f"{app}_reflex_trips", "Canaries stopped by this gateway")
+        self.generation = i.gauge(f"{app}_rollout_generation", "Generation of the rollout state served", combined="min")
+        self.epoch = i.gauge(f"{app}_rollout_epoch", "Epoch of the rollout state served", combined="min")
+        self.weight = i.gauge(
+            f"{app}_canary_weight", "Share of keys that the canary answers here, 0 to 1", combined="max", unit=10_000
         )
-        self.fallbacks = Counter(f"{app}_fallbacks", "Rows answered by the baseline for a failed canary", registry=r)
-        self.shadow_dropped = Counter(f"{app}_shadow_dropped", "Rows the shadow had no room for", registry=r)
-        self.reflex_trips = Counter(f"{app}_reflex_trips", "Canaries stopped by this gateway", registry=r)
-        self.generation = Gauge(f"{app}_rollout_generation", "Generation of the rollout state served", registry=r)
-        self.epoch = Gauge(f"{app}_rollout_epoch", "Epoch of the rollout state served", registry=r)
-        self.weight = Gauge(f"{app}_canary_weight", "Share of keys that the canary answers here, 0 to 1", registry=r)
-        self.store_up = Gauge(f"{app}_rollout_store_up", "1: the rollout store answers", registry=r)
-        self.spool_bytes = Gauge(f"{app}_spool_bytes", "Log on disk that has not landed", registry=r)
-        self.spool_dropped = Counter(f"{app}_spool_dropped_records", "Log records lost to a full spool", registry=r)
-        self.spool_damaged = Counter(f"{app}_spool_damaged_segments", "Log segments set aside as damaged", registry=r)
-        self.requests = cache(self._requests.labels)
-        self.exceptions = cache(self._exceptions.labels)
-        self.latency = cache(self._latency.labels)
-        self.views = cache(self._views.labels)
-        self.ages = cache(self._ages.labels)
-        self.responses = cache(self._responses.labels)
-        self.refused = cache(self._refused.labels)
+        self.store_up = i.gauge(f"{app}_rollout_store_up", "1: the rollout store answers", combined="min")
+        self.spool_bytes = i.gauge(f"{app}_spool_bytes", "Log on disk that has not landed", combined="sum")
+        self.spool_dropped = i.counter(f"{app}_spool_dropped_records", "Log records lost to a full spool")
+        self.spool_damaged = i.counter(f"{app}_spool_damaged_segments", "Log segments set aside as damaged")
         for name in ("baseline", "control", "canary", "shadow"):
             self.requests(name, "ok")
             self.latency(name)
@@ -77,4 +77,4 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""
-        return generate_latest(self._registry)
+        return exposition(self._files)

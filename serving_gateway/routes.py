@@ -10,6 +10,7 @@ from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.workers.identity import Worker
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
 Methods = dict[str, Handler]
@@ -87,8 +88,11 @@ def _bug(request: Request) -> Response:
 class Operations:
     """Handlers for those who operate the gateway."""
 
-    def __init__(self, *, gateway: str, follower: Follower, tripwire: Tripwire, spool: Spool, metrics: Metrics) -> None:
+    def __init__(
+        self, *, gateway: str, worker: Worker, follower: Follower, tripwire: Tripwire, spool: Spool, metrics: Metrics
+    ) -> None:
         self._gateway = gateway
+        self._worker = worker
         self._follower = follower
         self._tripwire = tripwire
         self._spool = spool
@@ -96,12 +100,13 @@ class Operations:
         self._started = time.monotonic()
 
     async def health(self, _request: Request) -> Response:
-        """200: the process is alive. The rest is for humans."""
+        """200: the process is alive. The rest is for humans; `worker` says which process answered, and of how many."""
         served = self._follower.served
         return json_response(
             {
                 "status": "alive",
                 "gateway": self._gateway,
+                "worker": self._worker,
                 "uptime_s": round(time.monotonic() - self._started, 1),
                 "epoch": served.state.epoch if served else None,
                 "generation": served.state.generation if served else None,

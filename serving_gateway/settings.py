@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redis.connection import parse_url
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -44,6 +42,11 @@ def _address(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
+    plain = re.fullmatch(r"redis://[\w.-]+:(\d{1,5})/\d+", text, re.ASCII)
+    if plain and int(plain[1]) <= 65535:
+        return text
+    from redis.connection import parse_url  # takes 0.3 s, which the parent of the workers need not spend
+
     try:
         parse_url(text)  # type: ignore[no-untyped-call]
     except ValueError:
@@ -108,6 +111,9 @@ class Settings:
     )
     queue_rows: int = _setting(
         "GATEWAY_QUEUE_ROWS", "4096", _integer(1, 10**7), "rows that may wait for an arm; more are refused with 503"
+    )
+    workers: int = _setting(
+        "GATEWAY_WORKERS", "1", _integer(1, 64), "processes that answer; queue and log bounds hold for each"
     )
 
     @classmethod

@@ -13,7 +13,7 @@ from serving_gateway.log.segment import SUFFIX, Segment, recovered
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENT_S = 30.0
-ADOPTION_S = 0.5  # for so long a gateway that starts beside this one may hold its folder, to look for orphans
+PATIENCE_S = 3.0  # a former life may take so long to end, or a neighbour to look for orphans
 DAMAGED = ".damaged"
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ class SpoolInUseError(Exception):
 class Spool:
     """Appends frames to the newest of `segments` in `root`/`gateway`. Owned by one process, by a lock on the folder.
 
-    At start it takes over the segments of its own former life and of gateways that no longer live.
+    At start it takes over the segments of its own former life and of gateways that no longer live; of those that die
+    later by `orphans` and `adopt`.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Spool:
         on_damage: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._root = root
         self._folder = root / gateway
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(self._folder, patience_s=ADOPTION_S)
+        lock = _locked(self._folder, patience_s=PATIENCE_S)
         if lock is None:
             raise SpoolInUseError(f"another gateway with the id {gateway!r} is running: set GATEWAY_ID")
         self._lock = lock
@@ -73,6 +75,15 @@ class Spool:
         else:
             self._on_drop(len(payloads))
         return written
+
+    def orphans(self) -> list[Segment]:
+        """Segments of gateways that died meanwhile, moved here for `adopt`. Reads them whole: meant for a thread."""
+        found = (recovered(path) for path in sorted(_adopt_orphans(self._root, self._folder), key=_age))
+        return [segment for segment in found if segment is not None]
+
+    def adopt(self, orphans: Sequence[Segment]) -> None:
+        """Have them shipped and landed too. The open segment stays the last."""
+        self.segments[:0] = orphans
 
     def is_open(self, segment: Segment) -> bool:
         """Whether `segment` may still grow. An open segment that is due is closed here, so that it can land and go."""
@@ -145,17 +156,18 @@ def _age(path: Path) -> tuple[str, str]:
     return (life, number)
 
 
-def _adopt_orphans(root: Path, own: Path) -> None:
+def _adopt_orphans(root: Path, own: Path) -> list[Path]:
     """Move the segments of folders that no process holds into `own`. Their names, and so their landed offsets, stay."""
+    moved: list[Path] = []
     for folder in root.iterdir():
         if folder == own or not folder.is_dir():
             continue
         lock = _locked(folder)
         if lock is None:
             continue
-        for path in folder.glob(f"*{SUFFIX}"):
-            path.rename(own / path.name)
+        moved += [path.rename(own / path.name) for path in folder.glob(f"*{SUFFIX}")]
         os.close(lock)
+    return moved
 
 
 def _locked(folder: Path, *, patience_s: float = 0.0) -> int | None:

@@ -46,7 +46,7 @@ class Tripwire:
         self._tripped = asyncio.Event()
         self._settled_at: tuple[int, int] | None = None
         self.on_trip: Callable[[Trip], None] = lambda _trip: None
-        self.trip = _read(file) if enabled else None
+        self.trip = _left_behind(file) if enabled else None
         if self.trip is not None:
             self._tripped.set()
 
@@ -103,14 +103,24 @@ class Tripwire:
             return False
         if self.trip is trip:
             self._settled_at = state.position
-            self._forget()
+            self._forget(trip)
         return True
 
-    def _forget(self) -> None:
-        try:
-            self._file.unlink(missing_ok=True)
-        except OSError as error:
-            _log.error("delete %s, or a restart rolls that canary back again: %s", self._file, error)
+    def _forget(self, trip: Trip) -> None:
+        """The store has the rollback of that model, so no worker's file has to tell of it any more."""
+        for file in {self._file, *self._file.parent.glob("*.json")}:
+            if file != self._file and (other := _read(file)) and other.triton_model != trip.triton_model:
+                continue
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                _log.error("delete %s, or a restart rolls that canary back again: %s", file, error)
+
+
+def _left_behind(file: Path) -> Trip | None:
+    """What `file` tells of, else what another worker's does: it may have stopped, and nobody may come to write it."""
+    files = [file, *sorted(file.parent.glob("*.json"))]
+    return next((trip for trip in map(_read, files) if trip is not None), None)
 
 
 def _read(file: Path) -> Trip | None:

@@ -39,6 +39,7 @@ class HttpProtocol(asyncio.Protocol):
         self._paused = False
         self._completed_one = False
         self.on_message_begin()
+        self._receiving = False
 
     # --- connection -------------------------------------------------------------------------------------------------
 
@@ -64,9 +65,12 @@ class HttpProtocol(asyncio.Protocol):
         self._dispatch()
 
     def drain(self) -> None:
-        """Answer what was received, then close."""
+        """Answer what was received, or the next request where nothing was, then close."""
         self._draining = True
-        if not self._serving and self._transport:
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is being received or answered."""
+        if not self._serving and not self._receiving and self._transport:
             self._transport.close()
 
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
@@ -99,6 +103,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request starts."""
+        self._receiving = True
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
@@ -147,6 +152,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._parser.should_upgrade() and b"upgrade" in self._headers:
             return
         self._completed_one = True
+        self._receiving = False
         method = self._parser.get_method().decode("latin-1")
         request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body))
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():

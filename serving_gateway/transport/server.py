@@ -1,56 +1,144 @@
-"""Listen, serve until told to stop, drain."""
+"""Accept from a listening socket that others may share, serve until told to stop, drain."""
 
 import asyncio
-import errno
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from serving_gateway.http import Handler
+from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
+from serving_gateway.transport.listening import listening_socket
 from serving_gateway.transport.protocol import HttpProtocol
 
-DRAIN_S = 10.0
+GRACE_S = 1.5  # idle connections may ask once more for so long after the gateway was told to stop
+DRAIN_S = 7.0  # in all; a supervisor that loses patience after 10 s must not have to kill
+YIELD_S = 0.005  # for so long a worker with fewer connections may take a new one first
+SETTLE_S = 0.01  # what is in the socket's buffer is read by then
+RETRY_S = 0.1
+_log = logging.getLogger(__name__)
 
 
-class CannotListenError(Exception):
-    """The address cannot be listened on; the message names the variable to change."""
+class _Connections(set[HttpProtocol]):
+    """The open ones. How many there are, the other workers see."""
+
+    def __init__(self, own: SlotFile) -> None:
+        super().__init__()
+        self._own = own
+
+    def add(self, connection: HttpProtocol) -> None:
+        """One more."""
+        super().add(connection)
+        self._tell()
+
+    def discard(self, connection: object) -> None:
+        """One less."""
+        super().discard(connection)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._own.load:
+            self._own.load = 1 + len(self)
 
 
 class HttpServer:
-    """A listening socket and its connections."""
+    """The connections of one process. `listener` is the socket to accept from; None: its own.
 
-    def __init__(self, handle: Handler, settings: Settings) -> None:
+    `others` accept from it too; those with fewer connections go first.
+    """
+
+    def __init__(
+        self,
+        handle: Handler,
+        settings: Settings,
+        listener: socket.socket | None = None,
+        own: SlotFile | None = None,
+        others: Sequence[SlotFile] = (),
+    ) -> None:
         self._handle = handle
         self._settings = settings
-        self._connections: set[HttpProtocol] = set()
-        self._server: asyncio.Server | None = None
+        self._listener = listener
+        self._own = own or SlotFile()
+        self._others = others
+        self._connections = _Connections(self._own)
+        self._arriving: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Listen. Raises CannotListenError."""
-        s = self._settings
-        loop = asyncio.get_running_loop()
+        """Accept connections. Raises CannotListenError."""
+        self._listener = self._listener or listening_socket(self._settings)
+        self._own.load = 1
+        self._listen()
 
-        def connection() -> HttpProtocol:
-            return HttpProtocol(self._handle, self._connections, max_body_bytes=s.max_body_bytes)
+    async def drain(self, *, grace_s: float = GRACE_S) -> None:
+        """Accept no more, answer what was received and what comes within `grace_s`, close. Ends within DRAIN_S.
 
-        try:
-            self._server = await loop.create_server(connection, s.host, s.port, backlog=1024)
-        except OSError as error:
-            raise CannotListenError(_why(error, s)) from error
-
-    async def drain(self) -> None:
-        """Accept no more, answer what was received, close; connections still busy after 10 s are left."""
-        if self._server is None:
+        Every answer says that its connection closes; one that stays idle is closed when the grace is over, so that no
+        client finds it gone with a request on its way.
+        """
+        if self._listener is None:
             return
-        self._server.close()
+        listener, self._listener = self._listener, None
+        self._own.load = 0
+        asyncio.get_running_loop().remove_reader(listener)
+        while self._accept(listener):  # connected before we stopped: the last worker to leave has to answer them
+            pass
+        listener.close()
+        await asyncio.gather(*self._arriving, return_exceptions=True)
         for connection in list(self._connections):
             connection.drain()
-        closed = [asyncio.ensure_future(c.closed.wait()) for c in self._connections]
-        if closed:
-            _, busy = await asyncio.wait(closed, timeout=DRAIN_S)
-            for waiter in busy:
+        await self._left(grace_s)
+        await asyncio.sleep(SETTLE_S)
+        for connection in list(self._connections):
+            connection.close_if_idle()
+        await self._left(DRAIN_S - grace_s)
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener, self._on_connection, self._listener)
+
+    def _pause(self, listener: socket.socket, pause_s: float, then: Callable[[], object]) -> None:
+        """The socket stays readable: do not spin."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(pause_s, then)
+
+    def _on_connection(self, listener: socket.socket) -> None:
+        """Somebody connected: all workers are woken, and without a rule the same one would be first each time."""
+        if any(0 < other.load < self._own.load for other in self._others):
+            self._pause(listener, YIELD_S, self._after_yielding)
+        else:
+            self._accept(listener)
+
+    def _after_yielding(self) -> None:
+        """Take it in any case: whoever should have may be stuck."""
+        if self._listener is not None:
+            self._listen()
+            self._accept(self._listener)
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Take one connection, and leave the next to whoever is first. False: none waits, or none can be taken now."""
+        loop = asyncio.get_running_loop()
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            _log.error("cannot accept a connection: %s", error)
+            self._pause(listener, RETRY_S, self._listen)
+            return False
+        arriving = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
+        self._arriving.add(arriving)
+        arriving.add_done_callback(self._arriving.discard)
+        return True
+
+    def _connection(self) -> HttpProtocol:
+        return HttpProtocol(self._handle, self._connections, max_body_bytes=self._settings.max_body_bytes)
+
+    async def _left(self, timeout_s: float) -> None:
+        """Until every client has left."""
+        waits = [asyncio.ensure_future(connection.closed.wait()) for connection in self._connections]
+        if waits:
+            _, staying = await asyncio.wait(waits, timeout=timeout_s)
+            for waiter in staying:
                 waiter.cancel()
-
-
-def _why(error: OSError, settings: Settings) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {settings.port} on {settings.host} is taken: stop what listens there or set GATEWAY_PORT"
-    return f"cannot listen on {settings.host}:{settings.port} (GATEWAY_HOST, GATEWAY_PORT): {error.strerror or error}"

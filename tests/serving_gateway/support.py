@@ -175,10 +175,10 @@ class GatewayProcess:
 
 @contextmanager
 def gateway_process(
-    home: Path, redis_url: str, triton: str = "127.0.0.1:1", **environ: str
+    home: Path, redis_url: str, triton: str = "127.0.0.1:1", *, port: int | None = None, **environ: str
 ) -> Iterator[GatewayProcess]:
-    """`python -m serving_gateway` on a free port, ready to be asked for its health."""
-    port = free_port()
+    """`python -m serving_gateway` on `port` or a free one, ready to be asked for its health."""
+    port = port or free_port()
     settings = {
         "GATEWAY_PORT": port, "REDIS_URL": redis_url, "TRITON_HTTP": triton, "PLATFORM_HOME": home, "EVENT_CLOCK": "replay"
     } | environ  # fmt: skip

@@ -56,3 +56,10 @@ def test_a_running_gateway_has_nothing_heavy_in_memory() -> None:
     code = f"import sys, serving_gateway.gateway; print(*sorted(set(sys.modules) & set({HEAVY})))"
     done = run("-c", code)
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_the_parent_of_the_workers_is_smaller_still() -> None:
+    """It starts before them, and only watches."""
+    code = "import sys, serving_gateway.__main__; print(*sorted(set(sys.modules) & {'redis', 'uvloop', 'asyncio'}))"
+    done = run("-c", code)
+    assert (done.stdout, done.stderr) == ("\n", "")

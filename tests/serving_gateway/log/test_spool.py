@@ -76,7 +76,27 @@ def test_a_live_neighbour_keeps_its_segments_a_dead_one_is_adopted(tmp_path: Pat
     heir.close()
 
 
-def test_two_live_gateways_of_one_id_are_refused(tmp_path: Path) -> None:
+def test_who_dies_later_is_adopted_by_a_spool_that_is_open(tmp_path: Path) -> None:
+    neighbour, own = (Spool(tmp_path, name, max_bytes=BOUND) for name in ("n", "g"))
+    neighbour.append([b"theirs"])
+    own.append([b"ours"])
+    assert own.orphans() == []  # it lives
+    neighbour.close()
+    with neighbour.segments[0].path.open("ab") as torn:
+        torn.write(b"half a fra")
+    own.adopt(own.orphans())
+    own.append([b"ours again"])
+    assert payloads_of(own) == [b"theirs", b"ours", b"ours again"]
+    assert len(own.segments) == 2  # the open one is the last, and grows on
+    assert own.orphans() == []
+    own.close()
+    heir = Spool(tmp_path, "n", max_bytes=BOUND)  # the neighbour's successor finds nothing of its own
+    assert sorted(payloads_of(heir)) == [b"ours", b"ours again", b"theirs"]
+    heir.close()
+
+
+def test_two_live_gateways_of_one_id_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "PATIENCE_S", 0.1)
     spool = Spool(tmp_path, "g", max_bytes=BOUND)
     with pytest.raises(SpoolInUseError, match="GATEWAY_ID"):
         Spool(tmp_path, "g", max_bytes=BOUND)

@@ -1,0 +1,1 @@
+"""Counters, gauges and histograms in memory that outlives its process and that every worker can read."""
