@@ -40,6 +40,11 @@ def test_a_version_in_two_arms_stands_once_and_the_baseline_first() -> None:
     assert [a.version for a in arms_of(state_of(TWO, CONTRACT, shadow=TWO))] == ["2", "1"]
 
 
+def test_the_baselines_version_is_never_another_models() -> None:
+    other = version(1, model="other")
+    assert arms_of(state_of(CONTRACT, other)) == [arm_of(CONTRACT)]
+
+
 def test_entries_of_arms_get_the_names_that_callers_know() -> None:
     entries = [{"name": "delay_v2", "version": "1", "n": 5}, {"name": "mixed", "version": "1"}, {}]
     assert renamed(entries, served(canary=TWO)) == [{"name": "delay", "version": "2", "n": 5}, *entries[1:]]
