@@ -90,7 +90,7 @@ ROW = b'{"inputs":[{"name":"features","datatype":"FP32","shape":[1,7],"data":[1,
     [
         ("delay_v1/infer", bytes(28), RAW),
         ("delay_v1/infer", bytes(56), RAW),
-        ("delay_v1/infer", gzip.compress(bytes(28)), RAW | {"content-encoding": "gzip"}),
+        ("delay_v1/infer", gzip.compress(bytes(28), mtime=0), RAW | {"content-encoding": "gzip"}),
         ("delay_v1/infer", ROW % b"", {}),
         ("delay_v1/versions/1/infer", ROW % b',"id":"mine"', {"accept-encoding": "gzip"}),
         ("delay_v1/versions/7/infer", ROW % b"", {}),

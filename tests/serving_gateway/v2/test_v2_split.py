@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving_gateway.contracts.prediction import PairedRecord
-from serving_gateway.split import to_canary
+from serving_gateway.split import place
 from tests.serving_gateway.support import CONTRACT, GIVEN, predictions, shipped, wait_for
 from tests.serving_gateway.v2.conftest import STATE, Client, Front, tensor, vectors
 
@@ -44,7 +44,7 @@ def versions(front: Front, **where: str) -> dict[str, str]:
 @pytest.mark.parametrize("where", [{"header": "x-routing-key"}, {"id": "{}"}])
 def test_the_split_applies_by_header_or_by_id(front: Front, where: dict[str, str]) -> None:
     found = versions(front, **where)
-    assert found == {key: "2" if to_canary(STATE.salt, key, STATE.canary_weight_bp) else "1" for key in found}
+    assert found == {key: "2" if place(STATE.salt, key, STATE.canary_weight_bp) == "canary" else "1" for key in found}
     share = sum(version == "2" for version in found.values()) / KEYS
     assert abs(share - SHARE) < 4 * (SHARE * (1 - SHARE) / KEYS) ** 0.5
 
@@ -84,7 +84,7 @@ def logged(front: Front, request_id: str) -> list:  # type: ignore[type-arg]
 
 def test_every_row_is_logged_and_shadowed(front: Front) -> None:
     before = front.gateway.metric('serving_app_requests_total{model_variant="baseline",outcome="ok"}')
-    key = next(f"k{at}" for at in range(99) if not to_canary(STATE.salt, f"k{at}", STATE.canary_weight_bp))
+    key = next(f"k{at}" for at in range(99) if place(STATE.salt, f"k{at}", STATE.canary_weight_bp) != "canary")
     rows = vectors(5, seed=4)
     answer = infer(front, document(rows, id="logged"), key=key).json()
     ids = answer["parameters"]["prediction_ids"].split(",")
