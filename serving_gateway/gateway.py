@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import get_args
 
+import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry
+import redis.asyncio.retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
@@ -19,6 +21,7 @@ from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.contract_cache import ContractCache
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.rollout.memory import RolloutMemory
 from serving_gateway.rollout.served import Loader
 from serving_gateway.rollout.tripwire import Tripwire
 from serving_gateway.routes import Operations, Router
@@ -56,18 +59,19 @@ class Gateway:
             on_damage=metrics.spool_damaged.inc,
         )
         self._tripwire = Tripwire(
-            settings.folder / "trips" / f"{settings.gateway_id}.json",
-            RolloutStore.connect(settings.redis_url),
-            settings.gateway_id,
-            enabled=settings.reflex == "on",
+            settings.folder / "trips" / f"{settings.gateway_id}.json", enabled=settings.reflex == "on"
         )
+        contracts = ContractCache(settings.folder / "contracts", self._control)
         self._follower = Follower(
             gateway=settings.gateway_id,
             client=self._control,
-            loader=Loader(
-                settings, ContractCache(settings.folder / "contracts", self._control), self._triton, self._online
+            loader=Loader(settings, contracts, self._triton, self._online),
+            memory=RolloutMemory(
+                _rollout_store(settings),
+                LastKnownGood(settings.folder / "rollout", settings.gateway_id),
+                contracts.kept,
+                settings.gateway_id,
             ),
-            last_known_good=LastKnownGood(settings.folder / "rollout", settings.gateway_id),
             tripwire=self._tripwire,
             metrics=metrics,
         )
@@ -110,7 +114,6 @@ class Gateway:
         works = (
             self._follower.poll(),
             self._follower.listen(),
-            self._tripwire.run(),
             self._shadow.run(),
             self._shipper.run(self._spool),
         )
@@ -147,6 +150,14 @@ async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
         _, running = await asyncio.wait(running, timeout=0.05)
 
 
+def _rollout_store(settings: Settings) -> RolloutStore:
+    """The synchronous client, for what runs in a thread: it must not hold a poll up for long."""
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1)
+    )
+    return RolloutStore(client)
+
+
 def _redis(settings: Settings, *, timeout_s: float) -> "redis.asyncio.Redis":
     """A client that waits for one of a bounded number of connections, and retries once: a pooled one may be stale."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
@@ -155,6 +166,6 @@ def _redis(settings: Settings, *, timeout_s: float) -> "redis.asyncio.Redis":
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 1),
+        retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
     )
     return redis.asyncio.Redis.from_pool(pool)

@@ -94,4 +94,6 @@ def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:
 
 
 def _next(state: RolloutState, *, now: datetime, **changes: object) -> RolloutState:
-    return msgspec.structs.replace(state, generation=state.generation + 1, time=now.isoformat(), **changes)
+    return msgspec.structs.replace(
+        state, generation=state.generation + 1, restores=None, time=now.isoformat(), **changes
+    )
