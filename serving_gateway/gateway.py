@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from serving_gateway.access import Tokens, with_key
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.log.shipper import Shipper
@@ -24,6 +25,7 @@ from serving_gateway.rollout.last_known_good import LastKnownGood
 from serving_gateway.rollout.memory import RolloutMemory
 from serving_gateway.rollout.served import Loader
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.rollout_routes import RolloutRoutes
 from serving_gateway.routes import Operations, Router
 from serving_gateway.scoring.predict import Predict
 from serving_gateway.scoring.prepare import EventClock
@@ -61,13 +63,14 @@ class Gateway:
         self._tripwire = Tripwire(
             settings.folder / "trips" / f"{settings.gateway_id}.json", enabled=settings.reflex == "on"
         )
+        self._store = _rollout_store(settings)
         contracts = ContractCache(settings.folder / "contracts", self._control)
         self._follower = Follower(
             gateway=settings.gateway_id,
             client=self._control,
             loader=Loader(settings, contracts, self._triton, self._online),
             memory=RolloutMemory(
-                _rollout_store(settings),
+                self._store,
                 LastKnownGood(settings.folder / "rollout", settings.gateway_id),
                 contracts.kept,
                 settings.gateway_id,
@@ -94,13 +97,18 @@ class Gateway:
             metrics=metrics,
             deadline_s=deadline_s,
         )
+        rollout = RolloutRoutes(
+            gateway=gateway, follower=self._follower, store=self._store, admins=Tokens(self._settings.admin_tokens)
+        )
         return Router(
             {
-                "/predict": {"POST": predict},
+                "/predict": {"POST": with_key(Tokens(self._settings.api_keys), predict)},
                 "/health": {"GET": operations.health},
                 "/ready": {"GET": operations.ready},
                 "/metrics": {"GET": operations.metrics},
-                "/rollout": {"GET": operations.rollout},
+                "/rollout": {"GET": rollout.show, "PUT": rollout.change},
+                "/rollout/rollback": {"POST": rollout.roll_back},
+                "/rollout/history": {"GET": rollout.history},
             },
             metrics,
         )
