@@ -9,11 +9,10 @@ from serving_gateway.identifiers import uuid7
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.follower import Follower
+from serving_gateway.routing import ARM_HEADER, ROUTING_HEADER, forced_arm
 from serving_gateway.scoring.prepare import EventClock, prepared
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.scoring.shadow import Shadow
-
-ROUTING_HEADER = "x-routing-key"
 
 
 class Predict:
@@ -56,6 +55,7 @@ class Predict:
             asked,
             request_id=request_id,
             routing_header=request.headers.get(ROUTING_HEADER),
+            forced=forced_arm(served, request.headers.get(ARM_HEADER)),
             event_times_us=event_times_us,
             deadline=deadline,
             metrics=self._metrics,

@@ -11,6 +11,7 @@ from serving_gateway.metrics import Metrics
 from serving_gateway.online_features import FeaturesUnavailableError, ViewRow
 from serving_gateway.parsing import PredictRequest, Row
 from serving_gateway.rollout.served import Served
+from serving_gateway.routing import ForcedArm
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.split import routing_key, to_canary
 from serving_gateway.vectors import packed
@@ -37,11 +38,15 @@ async def prepared(
     *,
     request_id: str,
     routing_header: str | None,
+    forced: ForcedArm | None,
     event_times_us: Sequence[int],
     deadline: float,
     metrics: Metrics,
 ) -> list[ScoringRow]:
-    """Rows in the order asked. Raises ApiError 503 when features are needed and the online store is away."""
+    """Rows in the order asked, for the `forced` arm or for the one that the split says.
+
+    Raises ApiError 503 when features are needed and the online store is away.
+    """
     by_entity = [at for at, row in enumerate(asked.rows) if row.fields is not None]
     wanted = [(asked.rows[at].entities, event_times_us[at]) for at in by_entity]
     try:
@@ -60,7 +65,8 @@ async def prepared(
                 prediction_id=uuid7(),
                 entities=row.entities,
                 event_time_us=event_times_us[at],
-                to_canary=bool(weight) and to_canary(salt, key, weight),
+                to_canary=forced == "canary" if forced else bool(weight) and to_canary(salt, key, weight),
+                routing="forced" if forced else "split",
                 vector=vector,
                 packed=packed(vector),
                 views=[view.age for view in views.values()],

@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from serving_gateway.arms import LoadedArm
-from serving_gateway.contracts.prediction import ArmName, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction import ArmName, PredictionRecord, Routing, ViewAge
 from serving_gateway.rollout.served import Served
 
 
@@ -19,6 +19,7 @@ class ScoringRow:
     vector: "array[float]"
     packed: bytes
     views: list[ViewAge] = field(default_factory=list)
+    routing: Routing = "split"
     arm: LoadedArm | None = None
     score: float = 0.0
     latency_us: int = 0
@@ -61,6 +62,7 @@ class ScoringRow:
             decision=self.decision,
             latency_us=self.latency_us,
             fallback_from=self.fallback_from,
+            routing=self.routing,
         )
 
     @property
