@@ -97,12 +97,15 @@ class RolloutRoutes:
         while True:
             try:
                 gateways = await asyncio.to_thread(self._store.wait_until_served, state, timeout_s=0)
-                return {"served_by": [said.gateway for said in gateways]}
+                problem = "no gateway has said yet what it serves"  # this one will
             except TimeoutError as error:
-                if asyncio.get_running_loop().time() >= deadline:
-                    return {"served_by": None, "problem": str(error)}
+                gateways, problem = [], str(error)
             except (RedisError, OSError, UnreadableDocumentError) as error:
                 return {"served_by": None, "problem": f"the rollout store cannot say who serves it: {error}"}
+            if gateways:
+                return {"served_by": [said.gateway for said in gateways]}
+            if asyncio.get_running_loop().time() >= deadline:
+                return {"served_by": None, "problem": problem}
             await asyncio.sleep(_POLL_S)
 
     async def _gateways(self) -> list[dict[str, object]] | None:

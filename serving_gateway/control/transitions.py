@@ -98,7 +98,7 @@ def changed(
     else:
         phase = "canary" if arms.canary else "stable"
     shadow = (arms.shadow or arms.canary) if shadow_fraction else None
-    if (weight_bp and arms.canary is None) or (shadow_fraction and shadow is None):
+    if (weight_bp or shadow_fraction) and arms.canary is None:
         raise NotPossibleError("no canary is named: name one in `arms`")
     return _next(
         state,
