@@ -37,20 +37,3 @@ class LoadedArm:
     async def is_ready(self, *, timeout_s: float = 1.0) -> bool:
         """Whether Triton has the model loaded."""
         return await self._triton.is_ready(self.arm.triton_model, asyncio.get_running_loop().time() + timeout_s)
-
-
-def incompatibility(baseline: ModelContract, other: ModelContract) -> str | None:
-    """Why `other` cannot score the vectors made for `baseline`, naming the first input that differs; None if it can.
-
-    A row's vector is made once and scored by every arm, so arms must agree on the inputs, where they come from and how
-    those are stored, not on names alone.
-    """
-    if len(baseline.inputs) != len(other.inputs):
-        return f"it takes {len(other.inputs)} inputs, the baseline {len(baseline.inputs)}"
-    for index, (ours, theirs) in enumerate(zip(baseline.inputs, other.inputs, strict=True)):
-        for aspect in ("name", "dtype", "vocabulary", "source"):
-            if getattr(ours, aspect) != getattr(theirs, aspect):
-                return f"inputs[{index}] ({ours.name}): {aspect} differs from the baseline's"
-    if (baseline.project, baseline.views) != (other.project, other.views):
-        return "it reads the online store by another layout than the baseline"
-    return None

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
 
+import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry
+import redis.asyncio.retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
+from serving_gateway.access import Tokens
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.instruments.slots import SlotFile
@@ -22,8 +25,10 @@ from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.rollout.contract_cache import ContractCache
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.rollout.memory import RolloutMemory
 from serving_gateway.rollout.served import Loader
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.rollout_routes import RolloutRoutes
 from serving_gateway.routes import Operations, Router, awaited
 from serving_gateway.scoring.background import Background
 from serving_gateway.scoring.predict import Finish, Predict
@@ -80,18 +85,20 @@ class Gateway:
             on_damage=metrics.spool_damaged.inc,
         )
         self._tripwire = Tripwire(
-            settings.folder / "trips" / f"{settings.gateway_id}.json",
-            RolloutStore.connect(settings.redis_url),
-            settings.gateway_id,
-            enabled=settings.reflex == "on",
+            settings.folder / "trips" / f"{settings.gateway_id}.json", enabled=settings.reflex == "on"
         )
+        self._store = _rollout_store(settings)
+        contracts = ContractCache(settings.folder / "contracts", self._control)
         self._follower = Follower(
             gateway=settings.gateway_id,
             client=self._control,
-            loader=Loader(
-                settings, ContractCache(settings.folder / "contracts", self._control), self._triton, self._online
+            loader=Loader(settings, contracts, self._triton, self._online),
+            memory=RolloutMemory(
+                self._store,
+                LastKnownGood(settings.folder / "rollout", settings.gateway_id),
+                contracts.kept,
+                settings.gateway_id,
             ),
-            last_known_good=LastKnownGood(settings.folder / "rollout", settings.gateway_id),
             tripwire=self._tripwire,
             metrics=metrics,
         )
@@ -119,11 +126,16 @@ class Gateway:
             group_commit=self._settings.group_commit == "on",
         )
         clock = EventClock(replay=self._settings.replay)
+        keys = Tokens(self._settings.api_keys)
         predict = Predict(
+            keys=keys,
             follower=self._follower,
             clock=clock,
             prepare=Prepare(metrics, scorer.begin),
             deadline_s=deadline_s,
+        )
+        rollout = RolloutRoutes(
+            gateway=gateway, follower=self._follower, store=self._store, admins=Tokens(self._settings.admin_tokens)
         )
         return Router(
             {
@@ -131,10 +143,13 @@ class Gateway:
                 "/health": {"GET": awaited(operations.health)},
                 "/ready": {"GET": awaited(operations.ready)},
                 "/metrics": {"GET": awaited(operations.metrics)},
-                "/rollout": {"GET": awaited(operations.rollout)},
+                "/rollout": {"GET": awaited(rollout.show), "PUT": awaited(rollout.change)},
+                "/rollout/rollback": {"POST": awaited(rollout.roll_back)},
+                "/rollout/history": {"GET": awaited(rollout.history)},
             },
             metrics,
             find=surface(
+                keys=keys,
                 follower=self._follower,
                 predict=predict,
                 clock=clock,
@@ -157,7 +172,6 @@ class Gateway:
         works = (
             self._follower.poll(),
             self._follower.listen(),
-            self._tripwire.run(),
             self._shipper.run(self._spool),
             self._tend_spool(),
         )
@@ -202,6 +216,17 @@ async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
         _, running = await asyncio.wait(running, timeout=0.05)
 
 
+def _rollout_store(settings: Settings) -> RolloutStore:
+    """The synchronous client, for what runs in a thread: it must not hold a poll up for long."""
+    client = redis.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return RolloutStore(client)
+
+
 def _redis(settings: Settings) -> "redis.asyncio.Redis":
     """A client that waits for one of a bounded number of connections, and retries once: a pooled one may be stale."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
@@ -210,6 +235,6 @@ def _redis(settings: Settings) -> "redis.asyncio.Redis":
         timeout=REDIS_TIMEOUT_S,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
+        retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
     )
     return redis.asyncio.Redis.from_pool(pool)

@@ -35,12 +35,13 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """One HTTP request, read whole. Header names are lower-case; `path` has no query."""
+    """One HTTP request, read whole. Header names are lower-case; `path` has no query, `query` is as it was sent."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
 
 class Response(Struct, frozen=True):

@@ -16,6 +16,7 @@ from serving_gateway.control.transitions import on_trial, rolled_back
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 ALIVE_WITHIN_S = 3.0
+HEARD_AGAIN_S = 1.5  # a gateway acknowledges every second
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _explain(store: RolloutStore) -> int:
-    state = store.read()
+    state = store.read_restored()
     if state is None or not on_trial(state):
         return _nothing(state)
     print(_described(state))
@@ -69,6 +70,7 @@ def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
         return changed[0]
 
     try:
+        store.read_restored()
         state = store.change(transition)
     except NoRolloutError:
         return _nothing(None)
@@ -82,7 +84,7 @@ def _roll_back(store: RolloutStore, reason: str, timeout_s: float) -> int:
 def _confirmed(store: RolloutStore, state: RolloutState, timeout_s: float, started: float) -> int:
     """Waits for the gateways, also where nothing changed: a rollback may stand that a gateway does not obey yet."""
     try:
-        gateways = store.wait_until_served(state, timeout_s=timeout_s, alive_within_s=ALIVE_WITHIN_S)
+        gateways = _served_by(store, state, timeout_s, started)
     except TimeoutError as error:
         return _fail(str(error))
     finally:
@@ -91,6 +93,15 @@ def _confirmed(store: RolloutStore, state: RolloutState, timeout_s: float, start
         return _fail("no gateway is alive, so none confirmed it; a gateway that starts now takes it up")
     print(f"Served by {_names(gateways)} after {time.monotonic() - started:.3f} s.")
     return 0
+
+
+def _served_by(store: RolloutStore, state: RolloutState, timeout_s: float, started: float) -> list[Acknowledgement]:
+    """Who serves `state`. A store that was emptied has lost who is alive too: the gateways get the time to say it again."""
+    while True:
+        gateways = store.wait_until_served(state, timeout_s=timeout_s, alive_within_s=ALIVE_WITHIN_S)
+        if gateways or time.monotonic() - started > min(timeout_s, HEARD_AGAIN_S):
+            return gateways
+        time.sleep(0.05)
 
 
 def _nothing(state: RolloutState | None) -> int:

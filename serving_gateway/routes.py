@@ -132,17 +132,3 @@ class Operations:
         """Prometheus text format."""
         self._metrics.spool_bytes.set(self._spool.unlanded_bytes)
         return Response(200, self._metrics.exposition(), CONTENT_TYPE)
-
-    async def rollout(self, _request: Request) -> Response:
-        """The rollout state as served here."""
-        served = self._follower.served
-        if served is None:
-            raise unavailable(self._follower.problem)
-        return json_response(
-            {
-                "gateway": self._gateway,
-                "state": served.state,
-                "canary_weight_bp": served.canary_weight_bp,
-                "refused": served.refused,
-            }
-        )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from serving_gateway.access import NamedToken, token, token_lines
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -67,8 +69,9 @@ def _folder(text: str) -> Path:
 _port = _integer(1, 65535)
 
 
-def _setting(variable: str, default: str, parse: Callable[[str], Any], doc: str) -> Any:
-    return field(metadata={"variable": variable, "default": default, "parse": parse, "doc": doc})
+def _setting(variable: str, default: str, parse: Callable[[str], Any], doc: str, *, secret: bool = False) -> Any:
+    metadata = {"variable": variable, "default": default, "parse": parse, "doc": doc, "secret": secret}
+    return field(metadata=metadata, repr=not secret)
 
 
 # Each default is a dataclass field that also carries variable, parser and meaning.
@@ -115,6 +118,15 @@ class Settings:
     workers: int = _setting(
         "GATEWAY_WORKERS", "1", _integer(1, 64), "processes that answer; queue and log bounds hold for each"
     )
+    admin_token: str = _setting(
+        "ADMIN_TOKEN", "", token, "a secret: who sends it may change the rollout; without one nobody may", secret=True
+    )
+    named_admin_tokens: tuple[NamedToken, ...] = _setting(
+        "ADMIN_TOKEN_FILE", "", token_lines, "the same from a file: `token` or `name:token` a line", secret=True
+    )
+    api_keys: tuple[NamedToken, ...] = _setting(
+        "API_KEYS_FILE", "", token_lines, "keys that predictions need, `key` or `name:key` a line", secret=True
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
@@ -130,6 +142,11 @@ class Settings:
     def folder(self) -> Path:
         """Where the gateways of this machine keep their state."""
         return self.home / "gateway"
+
+    @property
+    def admin_tokens(self) -> tuple[NamedToken, ...]:
+        """(name, token) of everybody who may change the rollout."""
+        return (*((("", self.admin_token),) if self.admin_token else ()), *self.named_admin_tokens)
 
     @property
     def replay(self) -> bool:
@@ -160,5 +177,6 @@ def _resolved(environ: Mapping[str, str], fields: Iterable["dataclasses.Field[An
         try:
             found[f.name] = f.metadata["parse"](text)
         except ValueError as error:
-            raise SettingsError(f"{variable} must be {error}, got {without_password(text)!r}") from None
+            got = "" if f.metadata["secret"] else f", got {without_password(text)!r}"
+            raise SettingsError(f"{variable} must be {error}{got}") from None
     return found

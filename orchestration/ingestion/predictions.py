@@ -46,6 +46,7 @@ PREDICTION_SCHEMA = pl.Schema(
         "outcome": pl.String(),
         "fallback_from": pl.String(),
         "sampling_fraction": pl.Float64(),
+        "routing": pl.String(),
     }
 )
 PAIRED_SCHEMA = pl.Schema(
@@ -108,8 +109,7 @@ def read_generation(lake: Path, epoch: int, generation: int) -> pl.DataFrame:
     if not files:
         return PREDICTION_SCHEMA.to_frame()
     of_it = (pl.col("epoch") == epoch) & (pl.col("generation") == generation)
-    rows = pl.scan_parquet(files, hive_partitioning=False).filter(of_it).collect()
-    return _once(rows, ["prediction_id"])
+    return _once(_scan(files, PREDICTION_SCHEMA).filter(of_it).collect(), ["prediction_id"])
 
 
 def read_paired(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
@@ -147,10 +147,16 @@ def _write(frame: pl.DataFrame, folder: Path, name: str) -> None:
 
 def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime, end: datetime) -> pl.DataFrame:
     days = [day for day in sorted(folder.glob("day=*")) if _overlaps(day, start, end)]
-    frames = [pl.read_parquet(p, hive_partitioning=False) for day in days for p in sorted(day.glob("*.parquet"))]
-    rows = pl.concat(frames) if frames else schema.to_frame()
+    files = [file for day in days for file in sorted(day.glob("*.parquet"))]
+    rows = _scan(files, schema) if files else schema.to_frame().lazy()
     inside = rows.filter(pl.col("event_time").is_between(start, end, closed="left"))
-    return _once(inside, identity)
+    return _once(inside.collect(), identity)
+
+
+def _scan(files: list[Path], schema: pl.Schema) -> pl.LazyFrame:
+    """Rows of files that may have been written before their record had all of its fields: those have the defaults."""
+    rows = pl.scan_parquet(files, schema=schema, missing_columns="insert", hive_partitioning=False)
+    return rows.with_columns(pl.col("routing").fill_null("split")) if "routing" in schema else rows
 
 
 def _once(rows: pl.DataFrame, identity: list[str]) -> pl.DataFrame:

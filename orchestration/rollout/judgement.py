@@ -50,7 +50,8 @@ def judge_rows(rows: pl.DataFrame | None) -> Verdict:
 
 def trial_rows(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> pl.DataFrame | None:
     """The rows that `judge_trial` compares (see `paired_rows`); None where nothing of the trial has landed."""
-    predictions = read_generation(lake, trial.epoch, trial.generation)
+    # Rows whose caller chose the arm are left out: who chooses, and how often, may know the answers.
+    predictions = read_generation(lake, trial.epoch, trial.generation).filter(pl.col("routing") == "split")
     if predictions.is_empty():
         return None
     first, last = predictions["event_time"].min(), predictions["event_time"].max()

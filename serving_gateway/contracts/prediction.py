@@ -9,6 +9,7 @@ from msgspec import Struct
 
 ArmName = Literal["baseline", "canary", "shadow", "control"]
 Outcome = Literal["ok", "error", "timeout", "invalid"]
+Routing = Literal["split", "forced"]
 
 
 class ViewAge(Struct, frozen=True, kw_only=True):
@@ -38,7 +39,8 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     """One answered row.
 
     `event_time_us` is UTC microseconds since the epoch on the platform's event clock; `vector` is the model's input
-    as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1].
+    as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1]. `routing` is
+    `forced` where the caller named the arm: such rows are chosen, not drawn, and are no evidence.
     """
 
     prediction_id: str
@@ -62,6 +64,7 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     fallback_from: ArmName | None = None
     paired: list[PairedScore] = []
     sampling_fraction: float = 1.0
+    routing: Routing = "split"
 
 
 class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="kind"):

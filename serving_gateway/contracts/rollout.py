@@ -46,6 +46,7 @@ class RolloutState(Struct, frozen=True, kw_only=True):
 
     `canary_weight_bp` is in basis points (0 to 10,000) of routing keys; `shadow_fraction` in [0, 1] of requests;
     `time` is the wall clock of the change, ISO 8601 in UTC. `generation` grows by one with every change of an epoch.
+    `restores` is set where a gateway wrote what the store had forgotten: the position of the state that it brought back.
     """
 
     epoch: int
@@ -58,6 +59,7 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     reason: str = ""
     actor: str = ""
     time: str = ""
+    restores: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.canary_weight_bp <= BASIS_POINTS:

@@ -1,7 +1,7 @@
 """The rollout store on Redis: read, compare-and-set with audit in one transaction, acknowledgements of gateways."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,7 +16,10 @@ from serving_gateway.documents import UNREADABLE
 
 _Document = TypeVar("_Document")
 
-# KEYS: rollout, audit, changed. ARGV: expected "epoch:generation" ("" for none yet), new document, epoch, generation.
+_PAGE = 500
+
+# KEYS: rollout, audit, changed. ARGV: expected "epoch:generation" ("" for none yet), the new document, and documents
+# that the audit has forgotten, which are told again before it.
 _COMPARE_AND_SET = """
 local current = redis.call('GET', KEYS[1])
 local position = ''
@@ -26,6 +29,7 @@ if current then
 end
 if position ~= ARGV[1] then return current or '' end
 redis.call('SET', KEYS[1], ARGV[2])
+for at = 3, #ARGV do redis.call('XADD', KEYS[2], '*', 'state', ARGV[at], 'retold', '1') end
 redis.call('XADD', KEYS[2], '*', 'state', ARGV[2])
 redis.call('PUBLISH', KEYS[3], ARGV[2])
 return false
@@ -80,11 +84,17 @@ class RolloutStore:
         """The state that stands, or None before the first one. Raises UnreadableDocumentError."""
         return _state(self._redis.get(keys.ROLLOUT))
 
-    def write(self, new: RolloutState, expected: RolloutState | None) -> None:
-        """Make `new` the state if `expected` still stands. Raises StaleGenerationError with the current state."""
+    def write(
+        self, new: RolloutState, expected: RolloutState | None, *, forgotten: Sequence[RolloutState] = ()
+    ) -> None:
+        """Make `new` the state if `expected` still stands. Raises StaleGenerationError with the current state.
+
+        `forgotten` are earlier changes, oldest first, that the audit has lost and is told again.
+        """
         position = "" if expected is None else f"{expected.epoch}:{expected.generation}"
         current = self._compare_and_set(
-            keys=[keys.ROLLOUT, keys.AUDIT, keys.CHANGED], args=[position, msgspec.json.encode(new)]
+            keys=[keys.ROLLOUT, keys.AUDIT, keys.CHANGED],
+            args=[position, *(msgspec.json.encode(state) for state in (new, *forgotten))],
         )
         if current is not None:
             raise StaleGenerationError(_state(current))
@@ -112,13 +122,36 @@ class RolloutStore:
         entries: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrevrange(keys.AUDIT, count=count)  # type: ignore[assignment]
         return [_audited(*entry)[1] for entry in entries]
 
+    def known_since(self, served: RolloutState | None) -> tuple[RolloutState | None, list[RolloutState]]:
+        """The state that stands, and the audit back to `served`, oldest first: all of it where it does not hold `served`.
+
+        Both are read at once, at least the newest 500 changes. Raises UnreadableDocumentError for the state; a change that
+        cannot be read is passed over.
+        """
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.get(keys.ROLLOUT)
+        pipe.xrevrange(keys.AUDIT, count=_PAGE)
+        document, page = pipe.execute()
+        found: list[RolloutState] = []
+        while page:
+            found += [s for _, s in (_change(*entry) for entry in page) if isinstance(s, RolloutState)]
+            if served is None or served in found:
+                break
+            page = self._redis.xrevrange(keys.AUDIT, max=f"({page[-1][0].decode()}", count=_PAGE)
+        return _state(document), found[::-1]
+
     def changes_after(self, entry: str, count: int) -> list[tuple[str, RolloutState | UnreadableDocumentError]]:
         """At most `count` changes of the audit stream after `entry` ("0": from the first), oldest first, with their ids.
 
-        An entry that holds something else is the error that names it: it must not hide the changes after it.
+        An entry that holds something else is the error that names it: it must not hide the changes after it. What a
+        gateway told again of a lost audit is no change.
         """
-        found: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrange(keys.AUDIT, min=f"({entry}", count=count)  # type: ignore[assignment]
-        return [_change(*entry) for entry in found]
+        while True:
+            found: list[tuple[bytes, dict[bytes, bytes]]] = self._redis.xrange(keys.AUDIT, min=f"({entry}", count=count)  # type: ignore[assignment]
+            changes = [_change(*told) for told in found if b"retold" not in told[1]]
+            if changes or not found:
+                return changes
+            entry = found[-1][0].decode()
 
     def put_contract(self, contract: ModelContract) -> str:
         """Store the contract under its digest; returns the digest."""
@@ -166,6 +199,13 @@ class RolloutStore:
         """The event clock, or the wall clock where nothing drives it."""
         return self.event_time() or datetime.now(UTC)
 
+    def read_restored(self, *, within_s: float = 1.0, poll_s: float = 0.02) -> RolloutState | None:
+        """The state that stands; where there is none, a gateway has `within_s` seconds to bring it back."""
+        deadline = time.monotonic() + within_s
+        while (state := self.read()) is None and time.monotonic() < deadline:
+            time.sleep(poll_s)
+        return state
+
     def wait_until_served(
         self, state: RolloutState, *, timeout_s: float, alive_within_s: float = 3.0, poll_s: float = 0.01
     ) -> list[Acknowledgement]:
@@ -178,8 +218,11 @@ class RolloutStore:
         deadline = time.monotonic() + timeout_s
         while True:
             alive = [a for a, age_s in self.heard() if age_s <= alive_within_s]
-            lagging = [a.gateway for a in alive if a.position < state.position]
-            if not lagging:
+            stands = self.read()
+            # One that is ahead of the store serves what the store has forgotten: it has not seen `state` yet.
+            end = stands.position if stands is not None else (0, 0)
+            lagging = [a.gateway for a in alive if not state.position <= a.position <= end]
+            if not lagging and (not alive or state in self.known_since(state)[1]):
                 return alive
             if time.monotonic() >= deadline:
                 raise TimeoutError(

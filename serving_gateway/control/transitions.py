@@ -70,6 +70,56 @@ def set_weight(state: RolloutState, weight_bp: int, *, actor: str, reason: str, 
     return _next(state, phase=phase, canary_weight_bp=weight_bp, actor=actor, reason=reason, now=now)
 
 
+class NotPossibleError(ValueError):
+    """The change does not fit the state that stands; the message says why and what would."""
+
+
+def changed(
+    state: RolloutState,
+    *,
+    arms: Arms | None = None,
+    weight_bp: int | None = None,
+    shadow_fraction: float | None = None,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> RolloutState:
+    """Several things at once; what is not given stays as it is.
+
+    With `arms` a new trial begins, and a share that is not given is 0: a new canary inherits nothing. Without a canary the
+    phase is `stable`. What shadows is the canary, where `arms` names no shadow. Raises NotPossibleError.
+    """
+    if arms is None:
+        weight_bp = state.canary_weight_bp if weight_bp is None else weight_bp
+        shadow_fraction = state.shadow_fraction if shadow_fraction is None else shadow_fraction
+        _require_trial(state, share=weight_bp or shadow_fraction)
+        arms = state.arms
+        phase = state.phase
+    else:
+        phase = "canary" if arms.canary else "stable"
+    shadow = (arms.shadow or arms.canary) if shadow_fraction else None
+    if (weight_bp or shadow_fraction) and arms.canary is None:
+        raise NotPossibleError("no canary is named: name one in `arms`")
+    return _next(
+        state,
+        phase=_trial_phase(weight_bp or 0, shadow) if phase in {"canary", "shadow"} else phase,
+        arms=msgspec.structs.replace(arms, shadow=shadow),
+        canary_weight_bp=weight_bp or 0,
+        shadow_fraction=shadow_fraction or 0.0,
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
+
+
+def _require_trial(state: RolloutState, *, share: float) -> None:
+    if share and state.phase == "rolled_back" and state.arms.canary is not None:
+        raise NotPossibleError(
+            f"{state.arms.canary.triton_model} was rolled back by {state.actor} ({state.reason}): "
+            "name it in `arms` to try it again"
+        )
+
+
 def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) -> RolloutState:
     """Baseline answers everything; the canary's name is kept for the record, its weight and shadow end."""
     return _next(
@@ -94,4 +144,6 @@ def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:
 
 
 def _next(state: RolloutState, *, now: datetime, **changes: object) -> RolloutState:
-    return msgspec.structs.replace(state, generation=state.generation + 1, time=now.isoformat(), **changes)
+    return msgspec.structs.replace(
+        state, generation=state.generation + 1, restores=None, time=now.isoformat(), **changes
+    )

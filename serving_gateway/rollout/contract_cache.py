@@ -23,7 +23,7 @@ class ContractCache:
 
     async def get(self, digest: str) -> ModelContract | None:
         """The contract, or None where nobody has it. Raises RedisError or OSError when Redis had to be asked and is away."""
-        contract = self._loaded.get(digest) or self._from_disk(digest)
+        contract = self.kept(digest)
         if contract is None:
             document = await self._redis.get(keys.contract(digest))
             contract = _parsed(document, digest) if document else None
@@ -33,9 +33,11 @@ class ContractCache:
             self._loaded[digest] = contract
         return contract
 
-    def _from_disk(self, digest: str) -> ModelContract | None:
+    def kept(self, digest: str) -> ModelContract | None:
+        """The contract from memory or disk, or None. Raises OSError."""
         path = self._path(digest)
-        return _parsed(path.read_bytes(), digest) if path.is_file() else None
+        found = self._loaded.get(digest)
+        return found or (_parsed(path.read_bytes(), digest) if path.is_file() else None)
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime
 
 import msgspec
 import redis.asyncio
@@ -10,10 +11,10 @@ from redis.exceptions import RedisError
 
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control import keys
-from serving_gateway.control.store import Acknowledgement
+from serving_gateway.control.store import Acknowledgement, UnreadableDocumentError
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.metrics import Metrics
-from serving_gateway.rollout.last_known_good import LastKnownGood
+from serving_gateway.rollout.memory import RolloutMemory
 from serving_gateway.rollout.served import Loader, NotServableError, Served
 from serving_gateway.rollout.tripwire import Trip, Tripwire
 
@@ -32,17 +33,17 @@ class Follower:
         gateway: str,
         client: "redis.asyncio.Redis",
         loader: Loader,
-        last_known_good: LastKnownGood,
+        memory: RolloutMemory,
         tripwire: Tripwire,
         metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._redis = client
         self._loader = loader
-        self._last_known_good = last_known_good
+        self._memory = memory
         self._tripwire = tripwire
         self._metrics = metrics
-        self._changing = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._again = asyncio.Event()
         self._acknowledged_at = float("-inf")
         self.served: Served | None = None
@@ -53,11 +54,11 @@ class Follower:
 
     async def restore(self) -> None:
         """Serve the last known good of this machine, if there is one; Redis need not be up."""
-        state = self._last_known_good.load()
+        state = self._memory.newest
         if state is None:
             return
         try:
-            self._set_problem(await self._offer(state))
+            self._set_problem(await self._load(state))
         except (RedisError, OSError) as error:
             self._set_problem(f"a contract of the last known good state has to come from Redis: {error}")
 
@@ -65,7 +66,7 @@ class Follower:
         """Look once at what stands, so that no request is served by a state that was left behind. Redis need not be up."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._look()
+                await self.look()
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("starting without a look at the rollout store: %s", error or type(error).__name__)
 
@@ -73,7 +74,7 @@ class Follower:
         """Poll forever."""
         while True:
             try:
-                await self._look()
+                await self.look()
                 if time.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_S:
                     await self._acknowledge()
                 self._set_store_up(True)
@@ -87,7 +88,7 @@ class Follower:
             self._again.clear()
 
     async def listen(self) -> None:
-        """Take pushed states forever. What is missed while away, the poll finds."""
+        """Look again whenever a change is pushed, forever. What is missed while away, the poll finds."""
         while True:
             try:
                 async with self._redis.pubsub() as subscription:
@@ -95,8 +96,7 @@ class Follower:
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5.0)
                         if message is not None:
-                            self._set_problem(await self._offer_document(message["data"]))
-                            await self._acknowledge()
+                            self._again.set()
             except (RedisError, OSError, TimeoutError):  # the poll reports it
                 await asyncio.sleep(POLL_S)
 
@@ -104,14 +104,63 @@ class Follower:
         """Take back the acknowledgement: this gateway serves nothing any more."""
         await self._redis.hdel(keys.ACKS, self._gateway)
 
-    async def _look(self) -> None:
-        document, clock = await self._redis.mget(keys.ROLLOUT, keys.CLOCK)
-        clock_problem = self._take_clock(clock)
-        if document is not None:
-            problem = await self._offer_document(document)
-        else:
-            problem = "" if self.served else _NOTHING_YET
-        self._set_problem(problem or clock_problem)
+    async def look(self) -> None:
+        """Serve what stands in the store, once the store knows what was served here.
+
+        Raises RedisError, OSError or TimeoutError while the store is away.
+        """
+        async with self._looking:
+            document, clock = await self._redis.mget(keys.ROLLOUT, keys.CLOCK)
+            clock_problem = self._take_clock(clock)
+            self._set_problem(await self._take_state(document) or clock_problem)
+
+    async def _take_state(self, document: bytes | str | None) -> str:
+        """Returns what is wrong."""
+        trip = self._tripwire.trip
+        try:
+            state = None if document is None else msgspec.json.decode(document, type=RolloutState)
+            if state is not None and self._serves(state) and trip is None:
+                return ""
+            history = await asyncio.to_thread(self._memory.following, trip, datetime.now(UTC))
+        except (*UNREADABLE, UnreadableDocumentError) as error:
+            return self._with_trip(f"the rollout state in the store is unreadable: {error}")
+        except (RedisError, OSError) as error:
+            self._with_trip(str(error))
+            raise
+        problem = await self._serve_last(history)
+        if trip is not None and not problem:
+            self._tripwire.settle(trip)
+        return problem
+
+    def _serves(self, state: RolloutState) -> bool:
+        return self.served is not None and self.served.state == state and not self.served.awaited
+
+    def _with_trip(self, problem: str) -> str:
+        trip = self._tripwire.trip
+        if trip is not None:
+            _log.warning("the rollback of %s is not in the store yet: %s", trip.triton_model, problem)
+        return problem
+
+    async def _serve_last(self, history: list[RolloutState]) -> str:
+        if not history:
+            return _NOTHING_YET
+        state = history[-1]
+        if self._serves(state):
+            return ""
+        problem = await self._load(state)
+        if not problem:
+            self._memory.keep(history)
+        return problem
+
+    async def _load(self, state: RolloutState) -> str:
+        try:
+            served = await self._loader.load(state, stopped=self._tripwire.stops(state))
+        except NotServableError as error:
+            return str(error)
+        if self.served is None or self.served.state != state:
+            _log.info("serving epoch %d, generation %d: %s", *state.position, state.reason)
+        self._serve(served)
+        return ""
 
     def _take_clock(self, clock: bytes | str | None) -> str:
         """Follow the event clock, or say what is wrong with it: an unreadable one is none."""
@@ -121,31 +170,6 @@ class Follower:
             self.clock_us = None
             return f"the event clock in the store is unreadable: {clock!r}"
         return ""
-
-    async def _offer_document(self, document: bytes | str) -> str:
-        try:
-            state = msgspec.json.decode(document, type=RolloutState)
-        except UNREADABLE as error:
-            return f"the rollout state in the store is unreadable: {error}"
-        return await self._offer(state)
-
-    async def _offer(self, state: RolloutState) -> str:
-        """Serve `state` if it is newer, or the same with a contract that was missing before. Returns what is wrong with it."""
-        async with self._changing:
-            now = self.served
-            if now is not None and (
-                state.position < now.state.position or (state.position == now.state.position and not now.awaited)
-            ):
-                return "" if state.position == now.state.position else self.problem
-            try:
-                served = await self._loader.load(state, stopped=self._tripwire.stops(state))
-            except NotServableError as error:
-                return str(error)
-            self._serve(served)
-            if now is None or state.position != now.state.position:
-                self._last_known_good.save(state)
-                _log.info("serving epoch %d, generation %d: %s", *state.position, state.reason)
-            return ""
 
     def _serve(self, served: Served) -> None:
         self.served = served

@@ -1,6 +1,10 @@
-"""The last rollout state that was served, on disk, so that a gateway starts while Redis is down."""
+"""The rollout's history up to the state that was last served, on disk: one JSON document a line, oldest first.
+
+A gateway starts from it while Redis is down, and tells a Redis that lost its memory from it.
+"""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,7 +13,10 @@ from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 
+KEPT = 500
 _log = logging.getLogger(__name__)
+_encode_lines = msgspec.json.Encoder().encode_lines
+_decode_lines = msgspec.json.Decoder(RolloutState).decode_lines
 
 
 class LastKnownGood:
@@ -19,19 +26,19 @@ class LastKnownGood:
         self._folder = folder
         self._path = folder / f"{gateway}.json"
 
-    def save(self, state: RolloutState) -> None:
-        """Keep `state`."""
-        replace_file(self._path, msgspec.json.encode(state))
+    def save(self, history: Sequence[RolloutState]) -> None:
+        """Keep the newest of `history`, whose last is served."""
+        replace_file(self._path, _encode_lines(history[-KEPT:]))
 
-    def load(self) -> RolloutState | None:
-        """The newest state kept on this machine, or None."""
-        found = (_read(path) for path in self._folder.glob("*.json"))
-        return max((s for s in found if s is not None), key=lambda s: s.position, default=None)
+    def load(self) -> list[RolloutState]:
+        """The history up to the newest state kept on this machine; empty where there is none."""
+        found = [history for path in self._folder.glob("*.json") if (history := _read(path))]
+        return max(found, key=lambda history: history[-1].position, default=[])
 
 
-def _read(path: Path) -> RolloutState | None:
+def _read(path: Path) -> list[RolloutState]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RolloutState)
+        return _decode_lines(path.read_bytes())
     except UNREADABLE as error:
         _log.warning("%s is unreadable and ignored: %s", path, error)
-        return None
+        return []

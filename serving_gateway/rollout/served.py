@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from serving_gateway.arms import LoadedArm, incompatibility
+from serving_gateway.arms import LoadedArm
+from serving_gateway.contracts.compatibility import differences
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.rollout import Arm, RolloutState
@@ -111,8 +112,8 @@ class Loader:
         if contract is None:
             refused[name] = f"{arm.triton_model}: its contract {arm.contract_digest} is not in the store, or unreadable"
             return None, True
-        why = incompatibility(baseline, contract)
-        if why is not None:
-            refused[name] = f"{arm.triton_model}: {why}"
+        differing = differences(baseline, contract)
+        if differing:
+            refused[name] = f"{arm.triton_model}: {'; '.join(differing)}"
             return None, False
         return LoadedArm(name, arm, contract, self._triton[name]), False

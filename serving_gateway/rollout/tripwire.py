@@ -1,6 +1,5 @@
-"""Stops a failing canary here at once, and everywhere by writing the rollback to the store until it stands there."""
+"""Stops a failing canary here at once; the rollback is written to the store by whoever follows it."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -9,16 +8,12 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from redis.exceptions import RedisError
 
 from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.store import NoRolloutError, RolloutStore, UnreadableDocumentError
-from serving_gateway.control.transitions import on_trial, rolled_back
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 from serving_gateway.rollout.reflex import TripPolicy, Window, trip_reason
 
-RETRY_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -31,24 +26,16 @@ class Trip(Struct, frozen=True, kw_only=True):
 
 
 class Tripwire:
-    """The reflex of one gateway. A trip lies in `file` until the store has it, so that a restart does not forget it."""
+    """The reflex of one gateway. A trip lies in `file` until its rollback is served, so that nothing forgets it."""
 
-    def __init__(
-        self, file: Path, store: RolloutStore, gateway: str, *, enabled: bool, policy: TripPolicy | None = None
-    ) -> None:
+    def __init__(self, file: Path, *, enabled: bool, policy: TripPolicy | None = None) -> None:
         self._file = file
-        self._store = store
-        self._actor = f"gateway:{gateway}"
         self._enabled = enabled
         self._policy = policy or TripPolicy()
         self._window = Window(self._policy.window_s)
         self._watched = ""
-        self._tripped = asyncio.Event()
-        self._settled_at: tuple[int, int] | None = None
         self.on_trip: Callable[[Trip], None] = lambda _trip: None
         self.trip = _left_behind(file) if enabled else None
-        if self.trip is not None:
-            self._tripped.set()
 
     def observe(self, triton_model: str, *, failed: bool) -> None:
         """A canary request ended. Trips at once when the condition holds."""
@@ -60,9 +47,7 @@ class Tripwire:
         if reason is None:
             return
         self._watched = ""
-        self._settled_at = None
         self.trip = Trip(triton_model=triton_model, reason=reason, time=datetime.now(UTC).isoformat())
-        self._tripped.set()
         _log.warning("canary %s is stopped: %s", triton_model, reason)
         self.on_trip(self.trip)
         try:  # last: a disk that refuses must not keep the canary going
@@ -71,44 +56,16 @@ class Tripwire:
             _log.error("the trip is not on disk, a restart before the store has it forgets it: %s", error)
 
     def stops(self, state: RolloutState) -> bool:
-        """Whether the canary of `state` gets no traffic here. A state after the rollback may name the model again."""
+        """Whether the canary of `state` gets no traffic here."""
         canary = state.arms.canary
-        if self.trip is None or canary is None or canary.triton_model != self.trip.triton_model:
-            return False
-        if self._settled_at is not None and state.position >= self._settled_at:
-            self.trip = None
-            return False
-        return True
+        return self.trip is not None and canary is not None and canary.triton_model == self.trip.triton_model
 
-    async def run(self) -> None:
-        """Write trips to the store, retrying while it is away."""
-        while True:
-            await self._tripped.wait()
-            self._tripped.clear()
-            while (trip := self.trip) is not None and self._settled_at is None:
-                if not await self._written(trip):
-                    await asyncio.sleep(RETRY_S)
-
-    async def _written(self, trip: Trip) -> bool:
-        def transition(state: RolloutState) -> RolloutState | None:
-            canary = state.arms.canary
-            if canary is None or canary.triton_model != trip.triton_model or not on_trial(state):
-                return None
-            return rolled_back(state, actor=self._actor, reason=trip.reason, now=datetime.now(UTC))
-
-        try:
-            state = await asyncio.to_thread(self._store.change, transition)
-        except (RedisError, OSError, NoRolloutError, UnreadableDocumentError) as error:
-            _log.warning("the rollback of %s is not in the store yet: %s", trip.triton_model, error)
-            return False
-        if self.trip is trip:
-            self._settled_at = state.position
-            self._forget(trip)
-        return True
-
-    def _forget(self, trip: Trip) -> None:
-        """The store has the rollback of that model, so no worker's file has to tell of it any more."""
-        for file in {self._file, *self._file.parent.glob("*.json")}:
+    def settle(self, trip: Trip) -> None:
+        """The store has the rollback, and it is served: a later state may name the model again."""
+        if self.trip is not trip:
+            return
+        self.trip = None
+        for file in {self._file, *self._file.parent.glob("*.json")}:  # no worker's file has to tell of it any more
             if file != self._file and (other := _read(file)) and other.triton_model != trip.triton_model:
                 continue
             try:

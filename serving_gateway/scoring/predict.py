@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from serving_gateway.access import Tokens, require_key
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.prediction_log import encode_record
 from serving_gateway.http import ApiError, Request, Respond, Response, unavailable
@@ -14,13 +15,12 @@ from serving_gateway.identifiers import uuid7
 from serving_gateway.log.spool import Spool
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.served import Served
+from serving_gateway.routing import ARM_HEADER, ROUTING_HEADER, ForcedArm, forced_arm
 from serving_gateway.scoring.background import Background
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.deadlines import Deadlines
 from serving_gateway.scoring.prepare import Asked, EventClock, Prepare
 from serving_gateway.scoring.row import ScoringRow
-
-ROUTING_HEADER = "x-routing-key"
 
 
 class _Prediction(Struct, omit_defaults=True):
@@ -46,7 +46,10 @@ _encode = msgspec.json.Encoder().encode
 class Predict:
     """The handler of /predict."""
 
-    def __init__(self, *, follower: Follower, clock: EventClock, prepare: Prepare, deadline_s: float) -> None:
+    def __init__(
+        self, *, keys: Tokens, follower: Follower, clock: EventClock, prepare: Prepare, deadline_s: float
+    ) -> None:
+        self._keys = keys
         self._follower = follower
         self._clock = clock
         self._prepare = prepare
@@ -57,10 +60,12 @@ class Predict:
     def __call__(self, request: Request, respond: Respond) -> None:
         """Answer all rows or none. The rows are in the log before the answer leaves. Raises ApiError."""
         started = time.perf_counter()
+        require_key(self._keys, request)
         served = self._follower.served
         if served is None:
             raise unavailable(f"nothing is served: {self._follower.problem}")
         asked = served.parser.parse(request.body)
+        forced = forced_arm(served, request.headers.get(ARM_HEADER))
         clock_us = self._follower.clock_us
         times_us = [self._clock.now_us(clock_us) if r.event_time_us is None else r.event_time_us for r in asked.rows]
 
@@ -70,7 +75,7 @@ class Predict:
         deadline = self._now() + self._deadline_s
         request_id = asked.request_id or uuid7()
         call = Call(served, request_id, len(asked.rows), started=started, deadline=deadline, done=done)
-        self._prepare.begin(Asked(call, asked.rows, times_us, request.headers.get(ROUTING_HEADER)))
+        self._prepare.begin(Asked(call, asked.rows, times_us, request.headers.get(ROUTING_HEADER), forced))
         self._deadlines.watch(call, deadline)
 
     async def answered(
@@ -80,6 +85,7 @@ class Predict:
         *,
         request_id: str,
         key: str,
+        forced: ForcedArm | None,
         event_time_us: int,
         started: float,
         deadline: float,
@@ -92,7 +98,7 @@ class Predict:
         call = Call(
             served, request_id, len(vectors), started=started, deadline=deadline, done=lambda _call: settled.set()
         )
-        self._prepare.begin_with(call, vectors, key=key, event_time_us=event_time_us)
+        self._prepare.begin_with(call, vectors, key=key, forced=forced, event_time_us=event_time_us)
         self._deadlines.watch(call, deadline)
         await settled.wait()
         if call.error:

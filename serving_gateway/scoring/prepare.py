@@ -15,6 +15,7 @@ from serving_gateway.metrics import Metrics
 from serving_gateway.online_features import FeaturesUnavailableError, ViewRow
 from serving_gateway.parsing import Row
 from serving_gateway.rollout.served import Served
+from serving_gateway.routing import ForcedArm
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.split import place, routing_key
@@ -40,12 +41,13 @@ class EventClock:
 
 
 class Asked(Struct, frozen=True):
-    """What a call was asked for: rows, their event times (UTC microseconds), the caller's own routing key."""
+    """What a call was asked for: rows, their event times (UTC microseconds), the caller's own routing key and arm."""
 
     call: Call
     rows: Sequence[Row]
     event_times_us: Sequence[int]
     routing_header: str | None
+    forced: ForcedArm | None
 
 
 class Prepare:
@@ -70,9 +72,11 @@ class Prepare:
         if self._reader is None:
             self._reader = asyncio.get_running_loop().create_task(self._read())
 
-    def begin_with(self, call: Call, vectors: Iterable[bytes], *, key: str, event_time_us: int) -> None:
+    def begin_with(
+        self, call: Call, vectors: Iterable[bytes], *, key: str, forced: ForcedArm | None, event_time_us: int
+    ) -> None:
         """Rows of finished vectors (packed float32), all of one routing key: the split gives them to one arm."""
-        to = place(call.served.state.salt, key, call.served.canary_weight_bp)
+        to = forced or place(call.served.state.salt, key, call.served.canary_weight_bp)
         call.rows = [
             ScoringRow(
                 call=call,
@@ -80,6 +84,7 @@ class Prepare:
                 entities={},
                 event_time_us=event_time_us,
                 place=to,
+                routing="forced" if forced else "split",
                 vector=unpacked(vector),
                 packed=vector,
             )
@@ -145,7 +150,8 @@ class Prepare:
                     prediction_id=uuid7(),
                     entities=row.entities,
                     event_time_us=asked.event_times_us[at],
-                    place=place(salt, key, weight),
+                    place=asked.forced or place(salt, key, weight),
+                    routing="forced" if asked.forced else "split",
                     vector=vector,
                     packed=packed(vector),
                     views=[view.age for view in views.values()],

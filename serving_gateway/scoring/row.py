@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from serving_gateway.arms import LoadedArm
-from serving_gateway.contracts.prediction import ArmName, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction import ArmName, PredictionRecord, Routing, ViewAge
 
 if TYPE_CHECKING:
     from serving_gateway.scoring.call import Call
@@ -27,6 +27,7 @@ class ScoringRow(Struct):
     vector: "array[float]"
     packed: bytes
     views: list[ViewAge] = []
+    routing: Routing = "split"
     asked: LoadedArm | None = None
     arm: LoadedArm | None = None
     score: float = 0.0
@@ -57,6 +58,7 @@ class ScoringRow(Struct):
             decision=self.decision,
             latency_us=self.latency_us,
             fallback_from=self.fallback_from,
+            routing=self.routing,
         )
 
     @property

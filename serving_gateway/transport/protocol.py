@@ -154,7 +154,8 @@ class HttpProtocol(asyncio.Protocol):
         self._completed_one = True
         self._receiving = False
         method = self._parser.get_method().decode("latin-1")
-        request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body))
+        query = self._url.partition(b"?")[2].partition(b"#")[0].decode("latin-1")
+        request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body), query)
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
             self._enqueue(request, "close")
         else:

@@ -6,12 +6,14 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
+from serving_gateway.access import Tokens, require_key
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.http import ApiError, Request, Response
 from serving_gateway.identifiers import uuid7
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.served import Served
-from serving_gateway.scoring.predict import ROUTING_HEADER, Predict
+from serving_gateway.routing import ARM_HEADER, ROUTING_HEADER, forced_arm
+from serving_gateway.scoring.predict import Predict
 from serving_gateway.scoring.prepare import EventClock
 from serving_gateway.split import routing_key
 from serving_gateway.triton.messages import Reply
@@ -46,6 +48,7 @@ class Infer:
     def __init__(
         self,
         *,
+        keys: Tokens,
         follower: Follower,
         predict: Predict,
         clock: EventClock,
@@ -54,6 +57,7 @@ class Infer:
         max_body_bytes: int,
         max_rows: int,
     ) -> None:
+        self._keys = keys
         self._follower = follower
         self._predict = predict
         self._clock = clock
@@ -65,6 +69,7 @@ class Infer:
     async def __call__(self, request: Request, *, model: str, version: str | None = None) -> Response:
         """Answer within the deadline."""
         started = time.perf_counter()
+        require_key(self._keys, request)
         deadline = asyncio.get_running_loop().time() + self._deadline_s
         served = self._follower.served
         arm = arm_asked(served, model, version)
@@ -89,6 +94,7 @@ class Infer:
             asked.rows,
             request_id=request_id,
             key=routing_key(request.headers.get(ROUTING_HEADER), {}, request_id),
+            forced=forced_arm(served, request.headers.get(ARM_HEADER)),
             event_time_us=self._clock.now_us(self._follower.clock_us),
             started=started,
             deadline=deadline,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from serving_gateway.access import Tokens
 from serving_gateway.http import Response
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.routes import Methods, RouteHandler, awaited
@@ -51,6 +52,7 @@ def endpoints(infer: Handler, models: Models) -> Table:
 
 def surface(
     *,
+    keys: Tokens,
     follower: Follower,
     predict: Predict,
     clock: EventClock,
@@ -64,6 +66,7 @@ def surface(
     """
     upstream, deadline_s = Upstream(triton), settings.deadline_ms / 1000
     infer = Infer(
+        keys=keys,
         follower=follower,
         predict=predict,
         clock=clock,

@@ -86,6 +86,8 @@ def test_contracts_are_stored_under_their_digest(store: RolloutStore) -> None:
 
 
 def test_waiting_sees_lagging_live_gateways_and_ignores_dead_ones(store: RolloutStore, redis_url: str) -> None:
+    store.write(FIRST, None)
+    store.write(SECOND, FIRST)
     now = time.time()
     acks = [
         Acknowledgement("live", 1, 2, 100, now),
@@ -96,13 +98,22 @@ def test_waiting_sees_lagging_live_gateways_and_ignores_dead_ones(store: Rollout
         client.hset(keys.ACKS, mapping={a.gateway: msgspec.json.encode(a) for a in acks})
         with pytest.raises(TimeoutError, match=r"older generation: lagging$"):
             store.wait_until_served(SECOND, timeout_s=0.05)
-        client.hset(keys.ACKS, "lagging", msgspec.json.encode(Acknowledgement("lagging", 2, 1, 0, now)))
-    assert [a.gateway for a in store.wait_until_served(SECOND, timeout_s=1)] == ["lagging", "live"]
+        # one that is ahead of the store has not seen it: the store has forgotten what that one serves
+        client.hset(keys.ACKS, "lagging", msgspec.json.encode(Acknowledgement("lagging", 1, 9, 0, now)))
+        with pytest.raises(TimeoutError, match=r"older generation: lagging$"):
+            store.wait_until_served(SECOND, timeout_s=0.05)
+        client.hset(keys.ACKS, "lagging", msgspec.json.encode(Acknowledgement("lagging", 1, 2, 0, now)))
+        assert [a.gateway for a in store.wait_until_served(SECOND, timeout_s=1)] == ["lagging", "live"]
+        # what the store no longer knows is served by nobody, however far they are
+        with pytest.raises(TimeoutError):
+            store.wait_until_served(msgspec.structs.replace(SECOND, reason="lost"), timeout_s=0.05)
 
 
 def test_ages_are_by_the_clock_of_redis_not_by_the_callers(
     store: RolloutStore, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store.write(FIRST, None)
+    store.write(SECOND, FIRST)
     with redis.Redis.from_url(redis_url) as client:
         seconds, micros = client.time()
         ack = Acknowledgement("live", 1, 2, 100, seconds + micros / 1e6 - 2)
@@ -161,3 +172,35 @@ def test_a_change_that_is_none_is_named_by_its_entry(store: RolloutStore) -> Non
         assert isinstance(error, UnreadableDocumentError)
         assert f"{keys.AUDIT} {found}" in str(error)
         store._redis.xdel(keys.AUDIT, entry)
+
+
+def test_a_forgotten_past_is_told_again_before_the_change_and_is_no_news(store: RolloutStore) -> None:
+    third = rolled_back(SECOND, actor="gateway:g1", reason="restored", now=NOW)
+    store.write(third, None, forgotten=[FIRST, SECOND])
+    assert store.history() == [third, SECOND, FIRST]
+    assert [state for _, state in store.changes_after("0", 1)] == [third]
+    assert store.read() == third
+
+
+def test_the_audit_is_read_back_to_what_was_served_and_whole_where_it_is_not_there(
+    store: RolloutStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.known_since(None) == store.known_since(FIRST) == (None, [])
+    monkeypatch.setattr("serving_gateway.control.store._PAGE", 2)
+    states = [FIRST]
+    store.write(FIRST, None)
+    for _ in range(6):
+        states.append(store.change(lambda s: rolled_back(s, actor="t", reason="", now=NOW)))
+        store._redis.xadd(keys.AUDIT, {"state": b"{"})  # passed over
+    stands, known = store.known_since(states[4])
+    assert stands == states[-1]
+    assert known == states[4:] or known == states[3:]
+    assert store.known_since(SECOND)[1] == store.known_since(FIRST)[1] == states
+
+
+def test_a_gateway_has_a_moment_to_bring_a_lost_state_back(store: RolloutStore, redis_url: str) -> None:
+    assert store.read_restored(within_s=0.05) is None
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(store.read_restored, within_s=10)
+        RolloutStore.connect(redis_url).write(FIRST, None)
+        assert found.result() == FIRST

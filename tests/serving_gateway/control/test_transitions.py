@@ -2,7 +2,10 @@
 
 import pytest
 
+from serving_gateway.contracts.rollout import Arms
 from serving_gateway.control.transitions import (
+    NotPossibleError,
+    changed,
     first_state,
     on_trial,
     rolled_back,
@@ -12,7 +15,7 @@ from serving_gateway.control.transitions import (
 )
 from tests.serving_gateway.support import CONTRACT, NOW, arm_of, version
 
-ONE, TWO = arm_of(CONTRACT), arm_of(version(2))
+ONE, TWO, THREE = arm_of(CONTRACT), arm_of(version(2)), arm_of(version(3))
 FIRST = first_state(ONE, actor="a", reason="r", now=NOW)
 CANARY = start_canary(FIRST, TWO, weight_bp=500, shadow_fraction=0.25, actor="b", reason="try", now=NOW)
 
@@ -73,3 +76,48 @@ def test_a_new_baseline_ends_what_was_under_way() -> None:
 def test_an_impossible_weight_is_refused() -> None:
     with pytest.raises(ValueError, match="canary_weight_bp"):
         start_canary(FIRST, TWO, weight_bp=10_001, shadow_fraction=0, actor="a", reason="r", now=NOW)
+
+
+BY = {"actor": "admin", "reason": "r", "now": NOW}
+
+
+def test_what_is_not_given_stays() -> None:
+    state = changed(CANARY, weight_bp=700, **BY)
+    assert (state.position, state.canary_weight_bp, state.shadow_fraction, state.arms) == (
+        (1, 3),
+        700,
+        0.25,
+        CANARY.arms,
+    )
+    state = changed(CANARY, shadow_fraction=0.0, **BY)
+    assert (state.canary_weight_bp, state.arms.shadow, state.phase) == (500, None, "canary")
+    assert changed(state, shadow_fraction=1.0, weight_bp=0, **BY).phase == "shadow"
+
+
+def test_other_arms_begin_a_trial_without_a_share() -> None:
+    state = changed(CANARY, arms=Arms(baseline=ONE, canary=THREE), **BY)
+    assert (state.canary_weight_bp, state.shadow_fraction, state.arms) == (0, 0.0, Arms(baseline=ONE, canary=THREE))
+    assert (state.phase, on_trial(state)) == ("canary", True)
+
+
+def test_arms_without_a_canary_promote() -> None:
+    state = changed(CANARY, arms=Arms(baseline=TWO), **BY)
+    assert (state.phase, state.arms, state.canary_weight_bp) == ("stable", Arms(baseline=TWO), 0)
+
+
+def test_a_shadow_may_be_another_model_than_the_canary() -> None:
+    arms = Arms(baseline=ONE, canary=TWO, shadow=THREE)
+    assert changed(CANARY, arms=arms, shadow_fraction=0.5, weight_bp=1, **BY).arms == arms
+    with pytest.raises(NotPossibleError, match="no canary is named"):
+        changed(FIRST, arms=Arms(baseline=ONE, shadow=THREE), shadow_fraction=0.5, **BY)
+
+
+@pytest.mark.parametrize("asked", [{"weight_bp": 1}, {"shadow_fraction": 0.1}])
+def test_a_share_needs_a_canary(asked: dict[str, float]) -> None:
+    with pytest.raises(NotPossibleError, match="no canary is named"):
+        changed(FIRST, **asked, **BY)  # type: ignore[arg-type]
+    over = rolled_back(CANARY, actor="cli:me", reason="bad", now=NOW)
+    with pytest.raises(NotPossibleError, match=r"was rolled back by cli:me \(bad\): name it in `arms`"):
+        changed(over, **asked, **BY)  # type: ignore[arg-type]
+    assert changed(over, weight_bp=0, **BY).phase == "rolled_back"
+    assert changed(over, arms=CANARY.arms, **asked, **BY).phase in {"canary", "shadow"}  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from serving_gateway.arms import incompatibility
+from serving_gateway.contracts.compatibility import differences
 from serving_gateway.contracts.model import Input, ModelContract, RequestField
 from tests.serving_gateway.support import CONTRACT, version
 
@@ -13,7 +13,7 @@ def with_input(at: int, **changes: object) -> ModelContract:
 
 
 def test_another_version_of_the_same_inputs_is_compatible() -> None:
-    assert incompatibility(CONTRACT, version(2, decision_threshold=0.9, mlflow_run_id="x")) is None
+    assert differences(CONTRACT, version(2, decision_threshold=0.9, mlflow_run_id="x")) == []
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,12 @@ def test_another_version_of_the_same_inputs_is_compatible() -> None:
     ],
 )
 def test_the_difference_is_named(other: ModelContract, why: str) -> None:
-    assert why in (incompatibility(CONTRACT, other) or "")
+    [found] = differences(CONTRACT, other)
+    assert why in found
 
 
 def test_the_order_of_inputs_matters() -> None:
     swapped: tuple[Input, ...] = (CONTRACT.inputs[1], CONTRACT.inputs[0], *CONTRACT.inputs[2:])
-    assert "inputs[0] (s_carrier): name" in (incompatibility(CONTRACT, version(2, inputs=swapped)) or "")
+    found = differences(CONTRACT, version(2, inputs=swapped))
+    assert "inputs[0] (s_carrier): name differs from the baseline's" in found
+    assert "inputs[1] (s_dow): dtype differs from the baseline's" in found

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.contracts.prediction import ArmName
-from serving_gateway.control.store import RolloutStore
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
@@ -94,7 +93,7 @@ class Charges(Tripwire):
     """A tripwire that only keeps what the canary was charged with."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "trip", RolloutStore.connect("redis://127.0.0.1:1/0"), "g", enabled=False)
+        super().__init__(folder / "trip", enabled=False)
         self.failed: list[bool] = []
 
     def observe(self, triton_model: str, *, failed: bool) -> None:

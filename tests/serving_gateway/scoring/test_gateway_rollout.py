@@ -55,17 +55,6 @@ def test_a_canary_with_another_signature_is_refused_with_the_reason(gateway: Gat
     assert store.acknowledgements()[0].canary_weight_bp == 0
 
 
-def test_an_older_generation_is_ignored(gateway: GatewayProcess, redis_url: str) -> None:
-    serve(redis_url, gateway, CANARY)
-    with redis.Redis.from_url(redis_url) as client:
-        client.set(keys.ROLLOUT, msgspec.json.encode(state_of(CONTRACT)))
-        client.publish(keys.CHANGED, msgspec.json.encode(state_of(CONTRACT)))
-    store = RolloutStore.connect(redis_url)
-    seen = store.acknowledgements()[0].seen_at
-    wait_for(lambda: store.acknowledgements()[0].seen_at > seen + 1)
-    assert gateway.health()["generation"] == 2
-
-
 @pytest.mark.parametrize("planted", [b"nonsense", b'{"phase":"\xff"}', b"[" * 100_000])
 def test_nothing_unreadable_in_redis_ends_the_gateway(
     planted: bytes, gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
@@ -132,7 +121,7 @@ def test_a_gateway_that_starts_looks_at_the_store_before_it_listens(
 ) -> None:
     """Else it would give a canary that was rolled back its share again until the first poll."""
     settings = Settings.load({"REDIS_URL": redis_url, "PLATFORM_HOME": str(tmp_path), "GATEWAY_ID": "g1"})
-    LastKnownGood(settings.folder / "rollout", "g1").save(CANARY)
+    LastKnownGood(settings.folder / "rollout", "g1").save([CANARY])
     publish_state(redis_url, state_of(CONTRACT, generation=2), CONTRACT, TWO)
     at_start: list[int | None] = []
 

@@ -49,7 +49,14 @@ def test_the_limit_is_that_of_plain_bodies(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"abc", mtime=0)[:-1], gzip.compress(b"abc", mtime=0) + b"x", gzip.compress(b"a", mtime=0) * 2]
+    "body",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"abc", mtime=0)[:-1],
+        gzip.compress(b"abc", mtime=0) + b"x",
+        gzip.compress(b"a", mtime=0) * 2,
+    ],
 )
 def test_a_broken_body_is_refused(body: bytes) -> None:
     with pytest.raises(ApiError) as error:
