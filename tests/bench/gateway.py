@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -25,43 +26,49 @@ from tests.bench.plot import draw
 from tests.bench.rows import Row, merged
 from tests.bench.targets import TARGETS
 from tests.bench.workload import workload
-from tests.servers import ROOT
 
 CONCURRENCY = (1, 8, 32)
 REPETITIONS, SECONDS = 3, 5
 WIDTH = 120  # of tables in a file
-PICTURE = ROOT / "docs" / "images" / "gateway-benchmark.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit 0 when every chosen target was measured or skipped by name, 1 when one failed or there is no load."""
-    options = _parser().parse_args(argv)
+    """Exit 0 when every chosen target was measured or skipped by name, 1 when one failed or nothing could be measured."""
+    options = _options(argv)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if not available():
         console.print(f"Nothing measured: {MISSING}")
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
+    facts = machine.facts()
     try:
-        rows, skipped = run(options, console)
+        result = run(options, console)
     except KeyboardInterrupt:
         console.print("Stopped, with everything that was started.")
         return 130
-    except (NotComparableError, LoadError, RuntimeError) as error:
-        console.print(f"[red]Not measured:[/] {error}", highlight=False)
-        return 1
-    _write(options, console, rows, skipped)
-    return 0
+    if result.rows:
+        _write(options, console, result, facts)
+    return 1 if result.failed or not result.rows else 0
 
 
-def run(options: argparse.Namespace, console: Console) -> tuple[list[Row], dict[str, str]]:
-    """Measure what was chosen. Returns the rows, and the targets that were skipped with the reason."""
+@dataclass(frozen=True)
+class Result:
+    """Merged rows, and why a target has none: something it needs is missing, or a measurement of it failed."""
+
+    rows: list[Row]
+    skipped: dict[str, str]
+    failed: dict[str, str]
+
+
+def run(options: argparse.Namespace, console: Console) -> Result:
+    """Measure what was chosen. A target that fails once is given up; the others go on."""
     skipped = {name: why for name in options.targets if (why := TARGETS[name].missing())}
     for name, why in skipped.items():
         console.print(f"skipped {name}: {why}", highlight=False)
     names = [name for name in options.targets if name not in skipped]
     options.folder.mkdir(parents=True, exist_ok=True)
     console.print("Computing features of three months of flights and training the model", highlight=False)
-    made, found = workload(), list[Row]()
+    made, found, failed = workload(), list[Row](), dict[str, str]()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="run-") as name:
         folder = Path(name)
         prepared = {name: prepare(made, folder, name) for name in names}
@@ -71,37 +78,44 @@ def run(options: argparse.Namespace, console: Console) -> tuple[list[Row], dict[
             plan = list(_plan(names, options.concurrency, options.repetitions))
             task = progress.add_task("", total=len(plan))
             for repetition, connections, target in plan:
-                progress.update(task, description=f"{target}, c = {connections}")
-                row = measure(bench, target, connections=connections, repetition=repetition)
-                found.append(row)
-                progress.console.print(report.line(row), highlight=False, soft_wrap=True)
+                if target not in failed:
+                    progress.update(task, description=f"{target}, c = {connections}")
+                    try:
+                        row = measure(bench, target, connections=connections, repetition=repetition)
+                    except (NotComparableError, LoadError, RuntimeError) as error:
+                        failed[target] = str(error)
+                        progress.console.print(f"[red]{target} failed:[/] {error}", highlight=False)
+                    else:
+                        found.append(row)
+                        progress.console.print(report.line(row), highlight=False, soft_wrap=True)
                 progress.advance(task)
-    return merged(found), skipped
+    return Result(merged(row for row in found if row.target not in failed), skipped, failed)
 
 
 def _plan(names: Sequence[str], concurrency: Sequence[int], repetitions: int) -> Iterator[tuple[int, int, str]]:
-    """Targets side by side within a concurrency, all of it again for each repetition."""
-    return ((r, c, name) for r in range(repetitions) for c in concurrency for name in names)
+    """Targets side by side within a concurrency, all of it again for each repetition, another target first."""
+    for r in range(repetitions):
+        turn = r % max(1, len(names))
+        yield from ((r, c, name) for c in concurrency for name in (*names[turn:], *names[:turn]))
 
 
-def _write(options: argparse.Namespace, console: Console, rows: list[Row], skipped: dict[str, str]) -> None:
+def _write(options: argparse.Namespace, console: Console, result: Result, facts: Sequence[str]) -> None:
+    rows = result.rows
     written = options.folder / "gateway.json"
     figures.write(written, rows)
-    picture = PICTURE if options.write_docs else options.folder / "gateway.png"
+    picture = report.PICTURE if options.write_docs else options.folder / "gateway.png"
     draw(rows, picture)
     for table in report.tables(rows):
         console.print(table)
     if options.write_docs:
         command = f"make bench BENCH='{' '.join(_arguments(options))}'"
-        report.write_docs(rows, skipped, machine.facts(), command)
+        report.write_docs(rows, result.skipped | result.failed, facts, command)
     console.print(f"{written}\n{picture}", highlight=False)
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:
     """What to give to `make bench` for the same again."""
-    given = [] if list(options.targets) == list(TARGETS) else [f"--targets {','.join(options.targets)}"]
-    given += [] if tuple(options.concurrency) == CONCURRENCY else [f"--concurrency {_list(options.concurrency)}"]
-    given += [] if options.repetitions == REPETITIONS else [f"--repetitions {options.repetitions}"]
+    given = [] if options.repetitions == REPETITIONS else [f"--repetitions {options.repetitions}"]
     given += [] if options.seconds == SECONDS else [f"--seconds {options.seconds}"]
     return [*given, "--write-docs"]
 
@@ -131,6 +145,14 @@ def _positive(text: str) -> int:
 
 def _positives(text: str) -> list[int]:
     return [_positive(part) for part in text.split(",")]
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.write_docs and (options.targets, options.concurrency) != (list(TARGETS), list(CONCURRENCY)):
+        parser.error("--write-docs takes all targets and concurrencies: the page has a row for each")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

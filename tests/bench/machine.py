@@ -12,18 +12,13 @@ from tests.servers import ROOT
 
 
 def facts() -> list[str]:
-    """Processor and memory; versions of what ran; how busy the machine was."""
+    """Processor and memory, and how busy it is already; versions of what runs."""
     cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        f"{cores} cores of {_processor()}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}",
+        f"{cores} cores of {_processor()}, {memory:.0f} GiB, load average before the run {os.getloadavg()[0]:.1f}",
         f"Python {platform.python_version()}, uvloop {version('uvloop')}, {_triton()}, onnxruntime {version('onnxruntime')}",
         ", ".join(found for found in (_fastapi(), _nginx(), _wrk()) if found),
     ]
-
-
-def busy() -> str:
-    """Processes that wanted a core in the last minute, our own not yet among them."""
-    return f"{os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:

@@ -67,9 +67,9 @@ def _cpu(row: Row) -> float:
 
 
 def _added_latency(rows: Rows) -> float:
-    """What the gateway adds to direct's median latency, over what nginx with mirror adds."""
+    """What the gateway adds to direct's median latency, less what nginx with mirror adds: microseconds."""
     direct = rows["direct", 1].p50_us
-    return (rows["gateway", 1].p50_us - direct) / (rows["nginx_mirror", 1].p50_us - direct)
+    return (rows["gateway", 1].p50_us - direct) - (rows["nginx_mirror", 1].p50_us - direct)
 
 
 def _single_cpu(rows: Rows) -> float:
@@ -114,7 +114,13 @@ MARKS = (
     Mark("req/s over FastAPI, c = 32", _ratio("gateway", "fastapi", 32, _rate), 12, aim=18),
     Mark("req/s over direct Triton, c = 8", _ratio("gateway", "direct", 8, _rate), 0.7),
     Mark("req/s over nginx with mirror, c = 8", _ratio("gateway", "nginx_mirror", 8, _rate), 1.4),
-    Mark("p50 added to direct, over what nginx with mirror adds, c = 1", _added_latency, 1.0, at_least=False),
+    Mark(
+        "p50 added to direct, less what nginx with mirror adds, c = 1",
+        _added_latency,
+        0.0,
+        at_least=False,
+        form="{:+,.0f} µs",
+    ),
     Mark("group commit off: CPU per request over nginx with mirror, worst c", _single_cpu, 1.0, at_least=False),
     Mark("by entities: req/s over given features, c = 32", _ratio("gateway_entities", "gateway", 32, _rate), 0.6),
     Mark(

@@ -11,6 +11,7 @@ from tests.bench.targets import TARGETS
 from tests.servers import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+PICTURE = ROOT / "docs" / "images" / "gateway-benchmark.png"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 COLUMNS = ("target", "c", "req/s", "to direct", "p50 µs", "p99 µs", "CPU µs/req", "errors", "canary", "shadow")
 _PARTS = {
@@ -41,7 +42,7 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
     for cells in _cells(rows):
         measured.add_row(*cells)
     yield measured
-    marks = Table("mark", "measured", "to be", "", title="marks")
+    marks = Table("mark", "measured", "to be", "result", title="marks")
     for mark in judged(by_key(rows)):
         colour = {True: "green", False: "red", None: "dim"}[mark.met]
         marks.add_row(mark.what, mark.measured, mark.mark, f"[{colour}]{mark.verdict}[/]")
@@ -64,7 +65,7 @@ def section(rows: Sequence[Row], skipped: Mapping[str, str], facts: Sequence[str
     parts = [f"`{command}`, on:\n", *(f"- {fact}" for fact in facts), ""]
     parts += _table(COLUMNS, _cells(rows, skipped))
     parts += [f"Not measured: {name}, {why}." for name, why in skipped.items()]
-    parts += ["", "| mark | measured | to be | |", "|---|---|---|---|"]
+    parts += ["", "| mark | measured | to be | result |", "|---|---:|---:|---|"]
     parts += [f"| {m.what} | {m.measured} | {m.mark} | {m.verdict} |" for m in judged(by_key(rows))]
     parts += ["", "| target | what it is |", "|---|---|"]
     parts += [f"| `{name}` | {_PARTS[name]} |" for name in TARGETS]
@@ -84,7 +85,7 @@ def _cells(rows: Sequence[Row], skipped: Mapping[str, str] | None = None) -> Ite
             if (name, concurrency) in found:
                 yield _figures(found[name, concurrency], direct)
             elif name in (skipped or {}):
-                yield [f"`{name}`", str(concurrency), *[NOT_MEASURED] * (len(COLUMNS) - 2)]
+                yield [name, str(concurrency), *[NOT_MEASURED] * (len(COLUMNS) - 2)]
 
 
 def _figures(row: Row, direct: Row | None) -> list[str]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 Rows = Mapping[tuple[str, int], "Row"]
 
@@ -31,7 +31,11 @@ class Row:
 
 
 def merged(repetitions: Iterable[Row]) -> list[Row]:
-    """A row for each target and concurrency, in the order of their first: medians, but all errors and the least shadow."""
+    """A row for each target and concurrency, in the order of their first.
+
+    Medians, but errors are summed, the shadow's share is the least, and the canary's the mean: each repetition begins
+    with other keys, so that together they say more of the split than any one.
+    """
     groups: dict[tuple[str, int], list[Row]] = {}
     for row in repetitions:
         groups.setdefault((row.target, row.concurrency), []).append(row)
@@ -52,10 +56,11 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _merged(group: list[Row]) -> Row:
-    figures = ("requests_per_second", "p50_us", "p99_us", "cpu_us_per_request", "canary_share")
+    figures = ("requests_per_second", "p50_us", "p99_us", "cpu_us_per_request")
     return dataclasses.replace(
         group[0],
         **{name: median(getattr(row, name) for row in group) for name in figures},
+        canary_share=fmean(row.canary_share for row in group),
         errors=sum(row.errors for row in group),
         shadow_share=min(row.shadow_share for row in group),
     )
