@@ -50,7 +50,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Stand:
+class Stand:
     """Counters at one moment. `answered` is 0 and `logged_until` empty for what is no gateway."""
 
     cpu_s: float
@@ -78,24 +78,25 @@ def measure(bench: Bench, name: str, *, connections: int, repetition: int) -> Ro
         redis.Redis.from_url(bench.backends.redis.url) as store,
         target.start(bench.backends, Path(folder), bench.workload) as running,
     ):
-        _check(name, prepared, running.port)
+        check(name, prepared, running.port)
         load(running.port, prepared.file, connections=connections, seconds=WARM_UP_S, first=first)
         before = _settled(bench, target, running, store)
         seen = load(running.port, prepared.file, connections=connections, seconds=bench.seconds, first=first)
         after = _settled(bench, target, running, store)
         unlogged = _unlogged(target, before, after, store)
         store.delete(keys.PREDICTIONS)
-    return _row(bench.backends, (name, connections), seen, before=before, after=after, unlogged=unlogged)
+    return row_of(bench.backends, (name, connections), seen, before=before, after=after, unlogged=unlogged)
 
 
-def _check(name: str, prepared: Prepared, port: int) -> None:
+def check(name: str, prepared: Prepared, port: int) -> None:
+    """Ask what was prepared to be checked. Raises NotComparableError where a score is not ONNX Runtime's."""
     found = np.array(requests.scores(port, prepared.asked, TARGETS[name].read))
     worst = float(np.abs(found - prepared.expected).max())
     if not worst <= TOLERANCE:
         raise NotComparableError(f"{name}: scores differ from ONNX Runtime's by {worst:.1e}")
 
 
-def _settled(bench: Bench, target: Target, running: Running, store: "redis.Redis") -> _Stand:
+def _settled(bench: Bench, target: Target, running: Running, store: "redis.Redis") -> Stand:
     """The counters once nothing moves any more: shadow rows and the log come after the answers."""
     deadline = time.monotonic() + SETTLE_S
     last = _stand(bench, target, running, store)
@@ -110,9 +111,9 @@ def _settled(bench: Bench, target: Target, running: Running, store: "redis.Redis
         last = now
 
 
-def _stand(bench: Bench, target: Target, running: Running, store: "redis.Redis") -> _Stand:
+def _stand(bench: Bench, target: Target, running: Running, store: "redis.Redis") -> Stand:
     gateway = target.kind == "gateway"
-    return _Stand(
+    return Stand(
         cpu_s=counts.tree_cpu_s(running.pid) if running.pid else 0.0,
         scored=dict(counts.rows_scored(bench.backends.triton.metrics)),
         answered=counts.rows_answered(f"127.0.0.1:{running.port}") if gateway else 0,
@@ -120,14 +121,15 @@ def _stand(bench: Bench, target: Target, running: Running, store: "redis.Redis")
     )
 
 
-def _unlogged(target: Target, before: _Stand, after: _Stand, store: "redis.Redis") -> int:
+def _unlogged(target: Target, before: Stand, after: Stand, store: "redis.Redis") -> int:
     """Answers of a gateway that its prediction log lacks."""
     if target.kind != "gateway":
         return 0
     return max(0, after.answered - before.answered - counts.rows_logged(store, before.logged_until))
 
 
-def _row(b: Backends, key: tuple[str, int], seen: Seen, *, before: _Stand, after: _Stand, unlogged: int) -> Row:
+def row_of(b: Backends, key: tuple[str, int], seen: Seen, *, before: Stand, after: Stand, unlogged: int) -> Row:
+    """The figures between two stands. `key` is target and concurrency. Raises NotComparableError where nothing was done."""
     name, connections = key
     scored = {model: after.scored[model] - before.scored[model] for model in (b.baseline, b.canary, b.shadow)}
     kind = TARGETS[name].kind
