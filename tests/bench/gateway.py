@@ -68,28 +68,36 @@ def run(options: argparse.Namespace, console: Console) -> Result:
     names = [name for name in options.targets if name not in skipped]
     options.folder.mkdir(parents=True, exist_ok=True)
     console.print("Computing features of three months of flights and training the model", highlight=False)
-    made, found, failed = workload(), list[Row](), dict[str, str]()
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="run-") as name:
-        folder = Path(name)
+    made = workload()
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="run-") as state:
+        folder = Path(state)
         prepared = {name: prepare(made, folder, name) for name in names}
         console.print("Starting Redis and Triton, publishing the model as baseline, canary and shadow")
         with backends(folder, made) as standing, _progress(console) as progress:
             bench = Bench(made, standing, folder, prepared, options.seconds)
-            plan = list(_plan(names, options.concurrency, options.repetitions))
-            task = progress.add_task("", total=len(plan))
-            for repetition, connections, target in plan:
-                if target not in failed:
-                    progress.update(task, description=f"{target}, c = {connections}")
-                    try:
-                        row = measure(bench, target, connections=connections, repetition=repetition)
-                    except (NotComparableError, LoadError, RuntimeError) as error:
-                        failed[target] = str(error)
-                        progress.console.print(f"[red]{target} failed:[/] {error}", highlight=False)
-                    else:
-                        found.append(row)
-                        progress.console.print(report.line(row), highlight=False, soft_wrap=True)
-                progress.advance(task)
+            found, failed = _measured(bench, list(_plan(names, options.concurrency, options.repetitions)), progress)
     return Result(merged(row for row in found if row.target not in failed), skipped, failed)
+
+
+def _measured(
+    bench: Bench, plan: Sequence[tuple[int, int, str]], progress: Progress
+) -> tuple[list[Row], dict[str, str]]:
+    """The rows in the order measured, and the targets that failed, with the reason."""
+    found, failed = list[Row](), dict[str, str]()
+    task = progress.add_task("", total=len(plan))
+    for repetition, connections, target in plan:
+        if target not in failed:
+            progress.update(task, description=f"{target}, c = {connections}")
+            try:
+                row = measure(bench, target, connections=connections, repetition=repetition)
+            except (NotComparableError, LoadError, RuntimeError, OSError) as error:
+                failed[target] = f"failed: {error}"
+                progress.console.print(f"{target} failed: {error}", style="red", markup=False, highlight=False)
+            else:
+                found.append(row)
+                progress.console.print(report.line(row), highlight=False, soft_wrap=True)
+        progress.advance(task)
+    return found, failed
 
 
 def _plan(names: Sequence[str], concurrency: Sequence[int], repetitions: int) -> Iterator[tuple[int, int, str]]:

@@ -24,6 +24,6 @@ function done(summary, latency)
    local e = summary.errors
    io.write(string.format(
       '{"requests": %d, "duration_us": %d, "p50_us": %.1f, "p99_us": %.1f, "errors": %d}\n',
-      summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+      summary.requests - e.status, summary.duration, latency:percentile(50), latency:percentile(99),
       e.connect + e.read + e.write + e.status + e.timeout))
 end

@@ -17,7 +17,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Seen:
-    """What wrk saw: `requests` answered in `seconds`, errors of any kind among them, latencies in microseconds."""
+    """What wrk saw: `requests` answered well in `seconds`, errors of any kind, latencies in microseconds."""
 
     requests: int
     seconds: float
