@@ -96,6 +96,21 @@ test-e2e: setup chromium ## the whole stack, the demo included
 test-full: setup ## what is too long for every change: a whole year in one run, and the like
 	@$(PYTEST) -m full
 
+.PHONY: bench
+bench: setup bench-tools .venv-bench/installed ## the gateway beside direct Triton, nginx and FastAPI, in minutes; BENCH=--help lists options
+	@$(BIN)/python -m tests.bench.gateway $(BENCH)
+
+# Without nginx its targets are skipped by name, without wrk all. Debian starts nginx when it installs it: not wanted here.
+.PHONY: bench-tools
+bench-tools:
+	@missing="$$(command -v wrk >/dev/null || echo wrk; PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || echo nginx)"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing" $$missing; apt-get update -qq && apt-get install -qq -y $$missing >/dev/null; \
+	  case "$$missing" in *nginx*) systemctl disable --quiet --now nginx 2>/dev/null || true;; esac; \
+	elif [ -n "$$missing" ]; then \
+	  echo "Not everything will be measured. As root: apt-get install" $$missing; \
+	fi
+
 .PHONY: screenshots
 screenshots: setup chromium ## pictures of the running platform's Dagster, into docs/images
 	@$(BIN)/python -m tests.e2e.screenshots
@@ -138,4 +153,10 @@ setup: .venv/installed .venv-triton/installed ## both environments, from the has
 	@echo "Setting up .venv-triton from triton_models/requirements.lock"
 	@[ -x .venv-triton/bin/python ] || $(PYTHON) -m venv .venv-triton
 	@.venv-triton/bin/pip install --quiet --use-pep517 --no-deps --require-hashes -r triton_models/requirements.lock
+	@touch $@
+
+.venv-bench/installed: requirements-bench.lock
+	@echo "Setting up .venv-bench from requirements-bench.lock"
+	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --use-pep517 --no-deps --require-hashes -r requirements-bench.lock
 	@touch $@

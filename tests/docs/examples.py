@@ -16,6 +16,7 @@ MAKE = {
     "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook_commands.py::test_a_command_shows_what_the_runbook_says"),
     "compose-up": ("docker compose up", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "compose-down": ("docker compose down", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
+    "bench": ("-m tests.bench.gateway", "tests/bench/test_bench_smoke.py::test_the_gateway_is_measured_and_what_was_started_is_stopped"),
     "screenshots": ("-m tests.e2e.screenshots", "tests/e2e/test_screenshots.py::test_the_asset_graph_is_photographed_with_all_its_assets"),
     "help": ("awk", "tests/docs/test_commands.py::test_make_help_lists_every_target_that_is_named"),
     "test": ("pytest", ".ci/run"),

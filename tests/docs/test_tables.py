@@ -78,7 +78,8 @@ def resolved(batch: BatchSettings) -> list[object]:
 
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    needed = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"].values()
+    needed = [*project["project"]["dependencies"], *(requirement for group in groups for requirement in group)]
     names = {re.split(r"[\[=<>]", requirement)[0] for requirement in needed}
     reasons = table(ROOT / "docs" / "decisions.md", "Dependencies")
     assert set(reasons) == names
