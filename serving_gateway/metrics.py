@@ -1,6 +1,5 @@
 """The metrics of a gateway, by name in code. Each worker counts in a file of its own; any of them shows the sum."""
 
-import os
 from collections.abc import Sequence
 
 from serving_gateway.contracts.prediction import Outcome
@@ -25,7 +24,6 @@ class Metrics:
     def __init__(self, own: SlotFile | None = None, others: Sequence[SlotFile] = ()) -> None:
         """Count in `own` (None: memory of this process alone) and show it together with `others`."""
         own = own or SlotFile()
-        own.owner = os.getpid()
         self._files = [own, *others]
         i, app = Instruments(own), "serving_app"
         self.requests = i.counters(f"{app}_requests", "Rows scored, by how that ended", [*_VARIANT, "outcome"])

@@ -14,23 +14,23 @@ _Found = dict[tuple[str, ...], list[list[int]]]  # label values to what each fil
 def exposition(files: Sequence[SlotFile]) -> bytes:
     """What the workers count together. Where they define a metric differently, the first file's definition holds.
 
-    Counters and histograms count whether or not their writer lives; a gauge only while it does.
+    Counters and histograms count whether or not their writer lives; a gauge only while it accepts connections. The first
+    file is the answering worker's own.
     """
     families: dict[str, tuple[Family, _Found]] = {}
     for file in files:
         file.refresh()
         for family in file.families:
             families.setdefault(family.name, (family, {}))
-        _collect(file, families)
+        _collect(file, families, living=file is files[0] or file.load > 0)
     return "".join(line for family, found in families.values() for line in _lines(family, found)).encode()
 
 
-def _collect(file: SlotFile, families: dict[str, tuple[Family, _Found]]) -> None:
+def _collect(file: SlotFile, families: dict[str, tuple[Family, _Found]], *, living: bool) -> None:
     numbers = file.slots[: file.used].tolist()
-    alive = file.owner != 0
     # Where the series of each family gather; None for a family that is not shown as this file defines it.
     shown = [
-        families[f.name][1] if families[f.name][0] == f and (alive or f.kind != "gauge") else None
+        families[f.name][1] if families[f.name][0] == f and (living or f.kind != "gauge") else None
         for f in file.families
     ]
     for series in file.series:

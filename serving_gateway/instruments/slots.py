@@ -16,7 +16,7 @@ SLOTS = 1 << 18
 SLOT_BYTES = 8
 DIRECTORY_BYTES = 1 << 21
 SIZE = SLOTS * SLOT_BYTES + DIRECTORY_BYTES  # of a sparse file: what is not used costs nothing
-_LENGTH, _OWNER, _LOAD, _FIRST = 0, 1, 2, 3  # slots that belong to the file itself, and the first that does not
+_LENGTH, _LOAD, _FIRST = 0, 1, 2  # slots that belong to the file itself, and the first that does not
 
 
 class SlotsFullError(Exception):
@@ -52,7 +52,7 @@ _decode = msgspec.json.Decoder(Family | Series).decode
 
 
 class SlotFile:
-    """A mapped file, and beside the metrics two numbers that its writer tells the others."""
+    """A mapped file, and beside the metrics one number that its writer tells the others: its load."""
 
     def __init__(self, file: int | None = None) -> None:
         """Map the open `file` of SIZE bytes; None: memory of this process alone."""
@@ -66,17 +66,8 @@ class SlotFile:
         self.refresh()
 
     @property
-    def owner(self) -> int:
-        """Process id of the living writer, or 0."""
-        return self.slots[_OWNER]
-
-    @owner.setter
-    def owner(self, pid: int) -> None:
-        self.slots[_OWNER] = pid
-
-    @property
     def load(self) -> int:
-        """One more than the connections that the writer holds; 0 while it accepts none."""
+        """One more than the connections that the writer holds; 0 while it accepts none, or does not live."""
         return self.slots[_LOAD]
 
     @load.setter

@@ -114,7 +114,7 @@ class Parent:
         self._selector.unregister(life.line)
         self._lives.remove(life)
         how = life.end()
-        self._slots[life.index].owner = self._slots[life.index].load = 0  # what it counted stays
+        self._slots[life.index].load = 0  # what it counted stays
         if not (self._begun or self._stopping):
             print(f"serving_gateway: {how}", file=sys.stderr)
             self._code = max(1, life.process.returncode)

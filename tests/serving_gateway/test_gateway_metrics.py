@@ -104,6 +104,7 @@ def test_label_values_are_quoted() -> None:
 def test_any_worker_shows_the_sum_and_the_gauges_of_those_that_live() -> None:
     first, second, spare = (SlotFile(anonymous_file("t")) for _ in range(3))
     a, b = Metrics(first, [second, spare]), Metrics(second, [first, spare])
+    first.load = second.load = 1
     used(a)
     used(b)
     b.views("gate", "present").inc()  # known to one of them only
@@ -114,21 +115,27 @@ def test_any_worker_shows_the_sum_and_the_gauges_of_those_that_live() -> None:
     serving(b, epoch=3, generation=2, up=False)
     gauges = ("rollout_epoch", "rollout_generation", "canary_weight", "rollout_store_up", "spool_bytes")
     assert [value(b, name) for name in gauges] == [3, 1, 0.5, 0, 2 * 4711]
-    first.owner = 0  # killed
+    first.load = 0  # killed: the parent says so
     assert [value(b, name) for name in gauges] == [3, 2, 0, 0, 4711]
     assert value(b, "requests_total", model_variant="baseline", outcome="ok") == 8
 
 
 def test_a_successor_goes_on_counting_and_forgets_its_predecessors_gauges() -> None:
-    file, other = anonymous_file("t"), SlotFile(anonymous_file("t"))
-    watching = Metrics(other, [SlotFile(file)])
-    other.owner = 0
-    used(Metrics(SlotFile(file)))
-    before = shown(watching)
+    file = anonymous_file("t")
+    before = shown(used(Metrics(SlotFile(file))))
     successor = Metrics(SlotFile(file))
-    fell = {name.removeprefix("serving_app_") for (name, of), now in shown(watching).items() if now < before[name, of]}
+    fell = {name.removeprefix("serving_app_") for (name, of), now in shown(successor).items() if now < before[name, of]}
     assert fell == {
         "arm_refused", "canary_weight", "rollout_epoch", "rollout_generation", "rollout_store_up", "spool_bytes",
     }  # fmt: skip
     used(successor)
-    assert value(watching, "requests_total", model_variant="baseline", outcome="ok") == 8
+    assert value(successor, "requests_total", model_variant="baseline", outcome="ok") == 8
+
+
+def test_who_does_not_accept_yet_pulls_no_gauge_down() -> None:
+    serves, starts = SlotFile(), SlotFile()
+    Metrics(starts)
+    watching = serving(Metrics(serves, [starts]), epoch=2, generation=7)
+    assert value(watching, "rollout_generation") == 7
+    starts.load = 1
+    assert value(watching, "rollout_generation") == 0

@@ -24,6 +24,7 @@ class Hammer:
     answered: set[str] = field(default_factory=set)
     failed: list[tuple[int, str]] = field(default_factory=list)
     closes: int = 0
+    clients: list[threading.Thread] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def ask_on_and_on(self, pause_s: float) -> None:
@@ -56,7 +57,10 @@ class Hammer:
             self.failed.append((worker, repr(error)))
 
     def stop(self) -> None:
+        """When this returns, nobody asks any more."""
         self._stop.set()
+        for client in self.clients:
+            client.join()
 
 
 def _exchanged(connection: HTTPConnection, method: str) -> tuple[HTTPResponse, bytes]:
@@ -70,12 +74,10 @@ def _exchanged(connection: HTTPConnection, method: str) -> tuple[HTTPResponse, b
 def hammering(port: int, connections: int = 16) -> Iterator[Hammer]:
     """So many clients ask until the block ends. Every other one is idle now and then, as most are in life."""
     hammer = Hammer(port)
-    clients = [threading.Thread(target=hammer.ask_on_and_on, args=(n % 2 * PAUSE_S,)) for n in range(connections)]
-    for client in clients:
-        client.start()
+    for n in range(connections):
+        hammer.clients.append(threading.Thread(target=hammer.ask_on_and_on, args=(n % 2 * PAUSE_S,)))
+        hammer.clients[-1].start()
     try:
         yield hammer
     finally:
         hammer.stop()
-        for client in clients:
-            client.join()
