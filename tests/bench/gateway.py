@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
     facts = machine.facts()
+    console.print(*facts, sep="\n", highlight=False)
     try:
         result = run(options, console)
     except KeyboardInterrupt:
