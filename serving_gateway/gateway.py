@@ -17,6 +17,7 @@ from redis.retry import Retry
 from serving_gateway.access import Tokens
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
+from serving_gateway.http import Request, Respond
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
@@ -103,10 +104,11 @@ class Gateway:
             metrics=metrics,
         )
         self._background = Background(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
-        self._server = HttpServer(self._router(metrics).handle, settings, listener, own, others)
+        self._router = self._routes(metrics)
+        self._server = HttpServer(self._router.handle, settings, listener, own, others)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _router(self, metrics: Metrics) -> Router:
+    def _routes(self, metrics: Metrics) -> Router:
         gateway = self._settings.gateway_id
         operations = Operations(
             gateway=gateway,
@@ -164,11 +166,30 @@ class Gateway:
 
         Raises CannotListenError, or what a background task died of.
         """
-        await self._follower.restore()
-        await self._follower.catch_up(timeout_s=CATCH_UP_S)
+        await self.begin()
         await self._server.start()
         on_ready()
         _log.info("gateway %s listens on %s:%d", self._settings.gateway_id, self._settings.host, self._settings.port)
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        _log.info("draining")
+        await self._server.drain(grace_s=self.grace_s)
+        await self.end()
+        stopped.cancel()
+        for task in done - {stopped}:
+            task.result()
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Answer one request. Raises what a background task died of: nobody else may be there to tell."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        self._router.handle(request, respond)
+
+    async def begin(self) -> None:
+        """Serve the last known good or what stands, and start what works in the background."""
+        await self._follower.restore()
+        await self._follower.catch_up(timeout_s=CATCH_UP_S)
         works = (
             self._follower.poll(),
             self._follower.listen(),
@@ -176,12 +197,6 @@ class Gateway:
             self._tend_spool(),
         )
         self._tasks = [asyncio.create_task(work) for work in works]
-        stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-        await self._close()
-        stopped.cancel()
-        for task in done - {stopped}:
-            task.result()
 
     async def _tend_spool(self) -> None:
         """Take over what workers that died have left, lest it wait for their successors, and say how much waits."""
@@ -190,9 +205,8 @@ class Gateway:
             await asyncio.sleep(TEND_S)
             self._spool.adopt(await asyncio.to_thread(self._spool.orphans))
 
-    async def _close(self) -> None:
-        _log.info("draining")
-        await self._server.drain(grace_s=self.grace_s)
+    async def end(self) -> None:
+        """Bring to an end what is answered already; no request may come any more."""
         await self._background.drain(timeout_s=FAREWELL_S)
         await _cancelled(self._tasks)
         # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.

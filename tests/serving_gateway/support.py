@@ -175,14 +175,22 @@ class GatewayProcess:
 
 @contextmanager
 def gateway_process(
-    home: Path, redis_url: str, triton: str = "127.0.0.1:1", *, port: int | None = None, **environ: str
+    home: Path,
+    redis_url: str,
+    triton: str = "127.0.0.1:1",
+    *,
+    port: int | None = None,
+    under_asgi: bool = False,
+    **environ: str,
 ) -> Iterator[GatewayProcess]:
-    """`python -m serving_gateway` on `port` or a free one, ready to be asked for its health."""
+    """`python -m serving_gateway`, or the same under uvicorn, on `port` or a free one, ready to be asked for its health."""
     port = port or free_port()
     settings = {
         "GATEWAY_PORT": port, "REDIS_URL": redis_url, "TRITON_HTTP": triton, "PLATFORM_HOME": home, "EVENT_CLOCK": "replay"
     } | environ  # fmt: skip
-    command = ["env", *(f"{name}={value}" for name, value in settings.items()), sys.executable, "-m", "serving_gateway"]
+    server = ["uvicorn", "--port", str(port), "--factory", "serving_gateway.asgi:application"]
+    command = ["env", *(f"{name}={value}" for name, value in settings.items()), sys.executable, "-m"]
+    command += server if under_asgi else ["serving_gateway"]
     url = f"http://127.0.0.1:{port}"
     with (
         running(f"gateway-{port}", command, home, lambda: _alive(url), timeout_s=15) as process,

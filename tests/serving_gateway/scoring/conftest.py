@@ -27,10 +27,18 @@ def triton_stand_in() -> Iterator[FaultyTriton]:
 
 
 @pytest.fixture
-def gateway(redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path) -> Iterator[GatewayProcess]:
+def under_asgi() -> bool:
+    """Whether an ASGI server carries the gateway; a module whose tests hold for both overrides it."""
+    return False
+
+
+@pytest.fixture
+def gateway(
+    redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path, under_asgi: bool
+) -> Iterator[GatewayProcess]:
     with redis.Redis.from_url(redis_url) as client:
         put_all_views(client)
     publish_state(redis_url, state_of(CONTRACT), CONTRACT, TWO)
-    with gateway_process(tmp_path, redis_url, triton_stand_in.address) as found:
+    with gateway_process(tmp_path, redis_url, triton_stand_in.address, under_asgi=under_asgi) as found:
         wait_for(lambda: found.client.get("/ready").status_code == 200)
         yield found

@@ -1,4 +1,4 @@
-"""What a gateway process answers and logs: real Redis, a stand-in for Triton with known scores."""
+"""What a gateway answers and logs, by its own Protocol and under an ASGI server: real Redis, a stand-in for Triton."""
 
 from collections import Counter
 from pathlib import Path
@@ -28,6 +28,12 @@ from tests.serving_gateway.support import (
 )
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=[False, True], ids=["protocol", "asgi"])
+def under_asgi(request: pytest.FixtureRequest) -> bool:
+    """The handlers know no transport: all of this holds under both."""
+    return bool(request.param)
 
 
 def test_by_entities_and_given_in_one_request_with_the_record(gateway: GatewayProcess, redis_url: str) -> None:
