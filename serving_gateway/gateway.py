@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
+from serving_gateway.feedback import Feedback
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
@@ -81,18 +82,27 @@ class Gateway:
             gateway=gateway, follower=self._follower, tripwire=self._tripwire, spool=self._spool, metrics=metrics
         )
         deadline_s = self._settings.deadline_ms / 1000
+        clock = EventClock(replay=self._settings.replay)
         predict = Predict(
             follower=self._follower,
-            clock=EventClock(replay=self._settings.replay),
+            clock=clock,
             scorer=Scorer(metrics, self._tripwire, deadline_s=deadline_s),
             shadow=self._shadow,
             spool=self._spool,
             metrics=metrics,
             deadline_s=deadline_s,
         )
+        feedback = Feedback(
+            spool=self._spool,
+            metrics=metrics,
+            max_rows=self._settings.max_rows,
+            event_now_us=lambda: clock.now_us(self._follower.clock_us),
+            replay=self._settings.replay,
+        )
         return Router(
             {
                 "/predict": {"POST": predict},
+                "/feedback": {"POST": feedback},
                 "/health": {"GET": operations.health},
                 "/ready": {"GET": operations.ready},
                 "/metrics": {"GET": operations.metrics},

@@ -43,6 +43,7 @@ class Metrics:
         )
         self.fallbacks = Counter(f"{app}_fallbacks", "Rows answered by the baseline for a failed canary", registry=r)
         self.shadow_dropped = Counter(f"{app}_shadow_dropped", "Rows the shadow had no room for", registry=r)
+        self.feedback = Counter(f"{app}_feedback_rows", "Rows of ground truth taken into the log", registry=r)
         self.reflex_trips = Counter(f"{app}_reflex_trips", "Canaries stopped by this gateway", registry=r)
         self.generation = Gauge(f"{app}_rollout_generation", "Generation of the rollout state served", registry=r)
         self.epoch = Gauge(f"{app}_rollout_epoch", "Epoch of the rollout state served", registry=r)

@@ -74,7 +74,7 @@ class RequestParser:
 
     def parse(self, body: bytes) -> PredictRequest:
         """Parse and check. Raises ApiError 400 with the path of the first thing that is wrong."""
-        document = _decode(self._decoder, body)
+        document = decode_body(self._decoder, body)
         request_id = None if document.request_id is UNSET else document.request_id
         if document.instances is UNSET:
             return PredictRequest(request_id, [self._row(document, "$", None)])
@@ -161,7 +161,8 @@ def _getter(count: int) -> Any:
     return attrgetter(*names)
 
 
-def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+def decode_body(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+    """`body` as the decoder's type. Raises ApiError 400 with the path of the first thing that is wrong."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
