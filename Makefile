@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON_LIB := python3.11
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
+PYTEST_BESIDE := $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Absolute, whatever was given: Dagster refuses a relative home. The shell resolves it, for make's abspath splits at spaces.
 override PLATFORM_HOME := $(shell realpath -m -- '$(or $(PLATFORM_HOME),$(CURDIR)/.local)')
@@ -76,11 +78,11 @@ check: setup ## format, lint, types, import rules
 
 .PHONY: test-unit
 test-unit: setup ## pure and fast
-	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not regression and not full"
+	@$(PYTEST_BESIDE) -m "not integration and not e2e and not regression and not full"
 
 .PHONY: test-integration
 test-integration: setup ## each part against real Redis, Triton, MLflow
-	@$(BIN)/python -m pytest -q -m "integration and not full"
+	@$(PYTEST_BESIDE) -m "integration and not full"
 
 .PHONY: test-regression
 test-regression: setup ## the champion against the metric gates, and a drift report; after `make train`
@@ -88,11 +90,11 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 
 .PHONY: test-e2e
 test-e2e: setup chromium ## the whole stack, the demo included
-	@$(BIN)/python -m pytest -q -m "e2e and not full"
+	@$(PYTEST) --numprocesses 2 --dist loadgroup -m "e2e and not full"
 
 .PHONY: test-full
 test-full: setup ## what is too long for every change: a whole year in one run, and the like
-	@$(BIN)/python -m pytest -q -m full
+	@$(PYTEST) -m full
 
 .PHONY: screenshots
 screenshots: setup chromium ## pictures of the running platform's Dagster, into docs/images

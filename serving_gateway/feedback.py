@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from serving_gateway.contracts.prediction import FeedbackRecord
 from serving_gateway.contracts.prediction_log import encode_record
-from serving_gateway.http import ApiError, Request, Response, json_response, unavailable
+from serving_gateway.http import ApiError, Request, Respond, json_response, unavailable
 from serving_gateway.identifiers import made_ms
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
@@ -93,7 +93,7 @@ class Feedback:
         self._event_now_us = event_now_us
         self._replay = replay
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request, respond: Respond) -> None:
         """Take all rows or none. The same report twice is the same; unknown ids are taken, another gateway may know them."""
         reports = self._parser.parse(request.body)
         received_us = time.time_ns() // 1000
@@ -101,7 +101,7 @@ class Feedback:
         if not self._spool.append([encode_record(record) for record in kept]):
             raise unavailable("the log takes nothing now (its disk or GATEWAY_SPOOL_MAX_BYTES is full): send it again")
         self._metrics.feedback.inc(len(reports))
-        return json_response({"received": len(reports)})
+        respond(json_response({"received": len(reports)}))
 
 
 def _prediction_id(text: str, received_us: int, path: str) -> str:

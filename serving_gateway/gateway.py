@@ -22,11 +22,11 @@ from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
 from serving_gateway.rollout.served import Loader
 from serving_gateway.rollout.tripwire import Tripwire
-from serving_gateway.routes import Operations, Router
-from serving_gateway.scoring.predict import Predict
-from serving_gateway.scoring.prepare import EventClock
+from serving_gateway.routes import Operations, Router, awaited
+from serving_gateway.scoring.background import Background
+from serving_gateway.scoring.predict import Finish, Predict
+from serving_gateway.scoring.prepare import EventClock, Prepare
 from serving_gateway.scoring.score import Scorer
-from serving_gateway.scoring.shadow import Shadow
 from serving_gateway.settings import Settings
 from serving_gateway.transport.server import HttpServer
 from serving_gateway.triton.client import TritonClient
@@ -72,7 +72,7 @@ class Gateway:
             tripwire=self._tripwire,
             metrics=metrics,
         )
-        self._shadow = Shadow(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
+        self._background = Background(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
         self._server = HttpServer(self._router(metrics).handle, settings)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -83,13 +83,18 @@ class Gateway:
         )
         deadline_s = self._settings.deadline_ms / 1000
         clock = EventClock(replay=self._settings.replay)
+        scorer = Scorer(
+            metrics,
+            self._tripwire,
+            Finish(self._spool, self._background),
+            deadline_s=deadline_s,
+            max_rows=self._settings.queue_rows,
+            group_commit=self._settings.group_commit == "on",
+        )
         predict = Predict(
             follower=self._follower,
             clock=clock,
-            scorer=Scorer(metrics, self._tripwire, deadline_s=deadline_s),
-            shadow=self._shadow,
-            spool=self._spool,
-            metrics=metrics,
+            prepare=Prepare(metrics, scorer.begin),
             deadline_s=deadline_s,
         )
         feedback = Feedback(
@@ -103,10 +108,10 @@ class Gateway:
             {
                 "/predict": {"POST": predict},
                 "/feedback": {"POST": feedback},
-                "/health": {"GET": operations.health},
-                "/ready": {"GET": operations.ready},
-                "/metrics": {"GET": operations.metrics},
-                "/rollout": {"GET": operations.rollout},
+                "/health": {"GET": awaited(operations.health)},
+                "/ready": {"GET": awaited(operations.ready)},
+                "/metrics": {"GET": awaited(operations.metrics)},
+                "/rollout": {"GET": awaited(operations.rollout)},
             },
             metrics,
         )
@@ -121,7 +126,6 @@ class Gateway:
             self._follower.poll(),
             self._follower.listen(),
             self._tripwire.run(),
-            self._shadow.run(),
             self._shipper.run(self._spool),
         )
         self._tasks = [asyncio.create_task(work) for work in works]
@@ -135,6 +139,7 @@ class Gateway:
     async def _close(self) -> None:
         _log.info("draining")
         await self._server.drain()
+        await self._background.drain(timeout_s=FAREWELL_S)
         await _cancelled(self._tasks)
         # What cannot be shipped now waits in the spool for the next life; an acknowledgement grows stale by itself.
         with suppress(RedisError, OSError, TimeoutError):

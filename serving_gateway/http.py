@@ -1,12 +1,37 @@
-"""What the handlers take and give: a request, a response, one error shape. No transport is known here."""
+"""What the handlers take and give: a request, a response, one error shape. No transport is known here.
 
-from collections.abc import Mapping
+A handler is told whom to respond to, and may do so later: most predictions are answered by the arrival of a batch of
+scores, not by a coroutine of their own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
 
 JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
+
+
+class Headers(Mapping[str, str]):
+    """Header values by lower-case name, decoded when they are asked for: most never are."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: dict[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.encode("latin-1", "replace")].decode("latin-1")
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.encode("latin-1", "replace") in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class Request(Struct, frozen=True):
@@ -25,6 +50,10 @@ class Response(Struct, frozen=True):
     body: bytes
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+
+
+Respond = Callable[[Response], None]
+Handler = Callable[[Request, Respond], None]
 
 
 class ApiError(Exception):

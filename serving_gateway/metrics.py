@@ -1,5 +1,6 @@
 """Prometheus metrics of one gateway process. Label children are made once: finding one costs ten times as much as using it."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -14,7 +15,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series pe
 
 
 class Metrics:
-    """The metrics by name in code; `model_variant` is baseline, canary or shadow."""
+    """The metrics by name in code; `model_variant` is baseline, control, canary or shadow."""
 
     def __init__(self) -> None:
         r = self._registry = CollectorRegistry()
@@ -59,19 +60,21 @@ class Metrics:
         self.ages = cache(self._ages.labels)
         self.responses = cache(self._responses.labels)
         self.refused = cache(self._refused.labels)
-        for name in ("baseline", "canary", "shadow"):
+        for name in ("baseline", "control", "canary", "shadow"):
             self.requests(name, "ok")
             self.latency(name)
 
-    def scored(self, name: str, outcome: Outcome, rows: int, latency_s: float) -> None:
-        """A batch of `rows` ended with `outcome` after `latency_s` seconds."""
-        self.requests(name, outcome).inc(rows)
-        if outcome != "ok":
-            self.exceptions(name, outcome).inc()
-            return
+    def scored(self, name: str, latencies_s: Sequence[float]) -> None:
+        """A batch was scored: the latency of each row, in seconds."""
+        self.requests(name, "ok").inc(len(latencies_s))
         observe = self.latency(name).observe
-        for _ in range(rows):
+        for latency_s in latencies_s:
             observe(latency_s)
+
+    def failed(self, name: str, outcome: Outcome, rows: int) -> None:
+        """A batch of `rows` was not scored."""
+        self.requests(name, outcome).inc(rows)
+        self.exceptions(name, outcome).inc()
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

@@ -1,43 +1,61 @@
 """The route table, and the one place where errors become responses."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from serving_gateway.http import ApiError, Request, Response, json_response, unavailable
+from serving_gateway.http import ApiError, Handler, Request, Respond, Response, json_response, unavailable
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.tripwire import Tripwire
 
-RouteHandler = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
+
+
+def awaited(handler: Callable[[Request], Awaitable[Response]]) -> Handler:
+    """A coroutine function as a handler; a task of its own answers each request."""
+    running: set[asyncio.Task[None]] = set()
+
+    def begin(request: Request, respond: Respond) -> None:
+        async def run() -> None:
+            respond(await _response(handler(request)))
+
+        task = asyncio.get_running_loop().create_task(run())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    return begin
 
 
 class Router:
     """Calls the handler of (path, method). Any server that can make a Request can serve this."""
 
-    def __init__(self, routes: dict[str, dict[str, RouteHandler]], metrics: Metrics) -> None:
+    def __init__(self, routes: dict[str, dict[str, Handler]], metrics: Metrics) -> None:
         # What is asked by GET may be asked by HEAD: the transport leaves out the body.
         self._routes = {
             path: methods | ({"HEAD": methods["GET"]} if "GET" in methods else {}) for path, methods in routes.items()
         }
         self._metrics = metrics
 
-    async def handle(self, request: Request) -> Response:
-        """Answer one request; every error becomes a response of the one error shape."""
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Answer one request, now or later; every error becomes a response of the one error shape."""
         methods = self._routes.get(request.path)
-        try:
-            response = await self._handler(request, methods)(request)
-        except ApiError as error:
-            response = error.response()
-        except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
-            _log.exception("%s %s failed", request.method, request.path)
-            response = ApiError(500, "internal error; the gateway's log has the details").response()
-        self._metrics.responses("other" if methods is None else request.path, str(response.status)).inc()
-        return response
+        route = "other" if methods is None else request.path
 
-    def _handler(self, request: Request, methods: dict[str, RouteHandler] | None) -> RouteHandler:
+        def counted(response: Response) -> None:
+            self._metrics.responses(route, str(response.status)).inc()
+            respond(response)
+
+        try:
+            self._handler(request, methods)(request, counted)
+        except ApiError as error:
+            counted(error.response())
+        except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
+            counted(_bug(f"{request.method} {request.path}"))
+
+    def _handler(self, request: Request, methods: dict[str, Handler] | None) -> Handler:
         if methods is None:
             raise ApiError(404, f"no such route; there are {', '.join(self._routes)}")
         handler = methods.get(request.method)
@@ -45,6 +63,20 @@ class Router:
             allow = ", ".join(methods)
             raise ApiError(405, f"{request.path} takes {allow}", headers=(("allow", allow),))
         return handler
+
+
+async def _response(answer: Awaitable[Response]) -> Response:
+    try:
+        return await answer
+    except ApiError as error:
+        return error.response()
+    except Exception:  # noqa: BLE001  as above, for the answers that take a task
+        return _bug("a request")
+
+
+def _bug(what: str) -> Response:
+    _log.exception("%s failed", what)
+    return ApiError(500, "internal error; the gateway's log has the details").response()
 
 
 class Operations:

@@ -103,6 +103,12 @@ class Settings:
     )
     max_body_bytes: int = _setting("GATEWAY_MAX_BODY_BYTES", "8388608", _integer(1, 10**10), "larger bodies get 413")
     max_rows: int = _setting("GATEWAY_MAX_ROWS", "1024", _integer(1, 10**6), "instances in one request")
+    group_commit: str = _setting(
+        "GATEWAY_GROUP_COMMIT", "on", _one_of("on", "off"), "on: while a batch is in flight, rows gather for the next"
+    )
+    queue_rows: int = _setting(
+        "GATEWAY_QUEUE_ROWS", "4096", _integer(1, 10**7), "rows that may wait for an arm; more are refused with 503"
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":

@@ -7,6 +7,7 @@ would meet correlated keys.) The key's place never depends on the weight, so rai
 
 from hashlib import blake2b
 
+from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.rollout import BASIS_POINTS
 
 _RANGE_BITS = 64
@@ -19,9 +20,18 @@ def position(salt: str, key: str) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def to_canary(salt: str, key: str, weight_bp: int) -> bool:
-    """Whether `key` is among the `weight_bp` basis points of keys that the canary answers."""
-    return position(salt, key) * BASIS_POINTS >> _RANGE_BITS < weight_bp
+def place(salt: str, key: str, weight_bp: int) -> ArmName:
+    """The arm that answers `key`: the canary has the low end of the places, its control as much of the high end.
+
+    So raising the weight adds keys to both and moves none between them, until the two meet; then the control, never
+    larger than what is left, gives way.
+    """
+    if not weight_bp:
+        return "baseline"
+    at = position(salt, key) * BASIS_POINTS >> _RANGE_BITS
+    if at < weight_bp:
+        return "canary"
+    return "control" if at >= BASIS_POINTS - min(weight_bp, BASIS_POINTS - weight_bp) else "baseline"
 
 
 def sampled(salt: str, key: str, fraction: float) -> bool:

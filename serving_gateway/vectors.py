@@ -20,12 +20,15 @@ class Vectors:
         stored = {view.name: {f.name: f.dtype for f in view.features} for view in contract.views}
         for i in contract.inputs:
             _check(i, stored)
-        self._encoders = [_encoder(i) for i in contract.inputs]
+        self._indexes = [(at, _index(i)) for at, i in enumerate(contract.inputs) if i.dtype == "category"]
         self._readers = [_reader(i.source) for i in contract.inputs]
 
     def from_given(self, values: Iterable[Value]) -> "array[float]":
         """float32 vector of the inputs' own values, in the contract's order."""
-        return array("f", [encode(value) for encode, value in zip(self._encoders, values, strict=True)])
+        row = [nan if value is None else value for value in values]
+        for at, index in self._indexes:
+            row[at] = index.get(row[at], nan)
+        return array("f", row)  # type: ignore[arg-type]  # what is a string stands in the row of indexes
 
     def from_request(self, fields: Mapping[str, Value], views: Views, event_time_us: int) -> "array[float]":
         """float32 vector of request fields and stored features at an event time (UTC microseconds)."""
@@ -41,11 +44,8 @@ def packed(vector: "array[float]") -> bytes:
     return vector.tobytes()
 
 
-def _encoder(i: Input) -> Callable[[Value], float]:
-    if i.dtype == "category":
-        index: dict[Value, float] = {value: float(at) for at, value in enumerate(i.vocabulary)}
-        return lambda value: index.get(value, nan)
-    return lambda value: nan if value is None else float(value)
+def _index(i: Input) -> dict[Value, float]:
+    return {value: float(at) for at, value in enumerate(i.vocabulary)}
 
 
 def _reader(source: RequestField | Feature | MinutesSince) -> _Reader:

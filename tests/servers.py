@@ -3,6 +3,7 @@
 Their output goes to a log in the given folder; a server that does not come up fails the test with that log's end.
 """
 
+import itertools
 import os
 import socket
 import subprocess
@@ -58,12 +59,29 @@ class MlflowServer:
     process: subprocess.Popen[bytes]
 
 
+def _ports_of_this_process() -> Iterator[int]:
+    """Below what the kernel gives to outgoing connections, and apart from what another worker of the tests hands out."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + 2_500 * (worker % 8)
+    for step in itertools.count(os.getpid()):  # another run of the tests, beside this one, starts elsewhere
+        yield first + step % 2_500
+
+
+_ports = _ports_of_this_process()
+
+
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
+    """A TCP port of loopback that nobody listens on now; not handed out again soon."""
+    return next(port for port in _ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-ArmName = Literal["baseline", "canary", "shadow"]
+ArmName = Literal["baseline", "canary", "shadow", "control"]
 Outcome = Literal["ok", "error", "timeout", "invalid"]
 
 

@@ -24,13 +24,16 @@ class NotServableError(Exception):
 class Served(Struct, frozen=True, kw_only=True):
     """An immutable snapshot: a request uses the same one from its first byte to its answer.
 
-    `refused` names the arms of the state that are not used, and why; `awaited`: a contract may still come.
+    `control` is the baseline's model once more, beside a canary: it answers as many keys as the canary, in batches as small,
+    so that latencies can be compared. `reverse` is it too: it scores in the background what the canary answered. `refused` names the arms of the state that are not used, and why; `awaited`: a contract may still come.
     """
 
     state: RolloutState
     baseline: LoadedArm
     canary: LoadedArm | None
     shadow: LoadedArm | None
+    control: LoadedArm | None = None
+    reverse: LoadedArm | None = None
     parser: RequestParser
     vectors: Vectors
     features: OnlineFeatures
@@ -42,6 +45,14 @@ class Served(Struct, frozen=True, kw_only=True):
     def canary_weight_bp(self) -> int:
         """Basis points of keys that the canary answers here: 0 where it is refused or stopped."""
         return 0 if self.canary is None or self.stopped else self.state.canary_weight_bp
+
+    def arm(self, place: ArmName) -> LoadedArm:
+        """The arm that answers the rows of a place; the baseline where that arm is not used here."""
+        if place == "canary" and self.canary is not None:
+            return self.canary
+        if place == "control" and self.control is not None:
+            return self.control
+        return self.baseline
 
 
 class Loader:
@@ -80,6 +91,8 @@ class Loader:
             baseline=LoadedArm("baseline", arm, contract, self._triton["baseline"]),
             canary=canary,
             shadow=shadow,
+            control=LoadedArm("control", arm, contract, self._triton["control"]) if canary else None,
+            reverse=LoadedArm("baseline", arm, contract, self._triton["shadow"]) if canary else None,
             parser=parser,
             vectors=vectors,
             features=OnlineFeatures(contract, self._online),

@@ -2,73 +2,105 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
+import msgspec
+from msgspec import Struct
+
+from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.prediction_log import encode_record
-from serving_gateway.http import Request, Response, json_response, unavailable
+from serving_gateway.http import ApiError, Request, Respond, Response, unavailable
 from serving_gateway.identifiers import uuid7
 from serving_gateway.log.spool import Spool
-from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.follower import Follower
-from serving_gateway.scoring.prepare import EventClock, prepared
-from serving_gateway.scoring.score import Scorer
-from serving_gateway.scoring.shadow import Shadow
+from serving_gateway.scoring.background import Background
+from serving_gateway.scoring.call import Call
+from serving_gateway.scoring.deadlines import Deadlines
+from serving_gateway.scoring.prepare import Asked, EventClock, Prepare
+from serving_gateway.scoring.row import ScoringRow
 
 ROUTING_HEADER = "x-routing-key"
+
+
+class _Prediction(Struct, omit_defaults=True):
+    prediction_id: str
+    score: float
+    decision: bool
+    arm: ArmName
+    model: str
+    version: str
+    fallback_from: ArmName | None = None
+
+
+class _Answer(Struct):
+    request_id: str
+    predictions: list[_Prediction]
+    generation: int
+    epoch: int
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Predict:
     """The handler of /predict."""
 
-    def __init__(
-        self,
-        *,
-        follower: Follower,
-        clock: EventClock,
-        scorer: Scorer,
-        shadow: Shadow,
-        spool: Spool,
-        metrics: Metrics,
-        deadline_s: float,
-    ) -> None:
+    def __init__(self, *, follower: Follower, clock: EventClock, prepare: Prepare, deadline_s: float) -> None:
         self._follower = follower
         self._clock = clock
-        self._scorer = scorer
-        self._shadow = shadow
-        self._spool = spool
-        self._metrics = metrics
+        self._prepare = prepare
         self._deadline_s = deadline_s
+        self._deadlines = Deadlines(self._is_late)
+        self._now = asyncio.get_running_loop().time
 
-    async def __call__(self, request: Request) -> Response:
-        """Answer all rows or none. The rows are in the log before the answer leaves."""
+    def __call__(self, request: Request, respond: Respond) -> None:
+        """Answer all rows or none. The rows are in the log before the answer leaves. Raises ApiError."""
         started = time.perf_counter()
-        deadline = asyncio.get_running_loop().time() + self._deadline_s
         served = self._follower.served
         if served is None:
             raise unavailable(f"nothing is served: {self._follower.problem}")
         asked = served.parser.parse(request.body)
+        clock_us = self._follower.clock_us
+        times_us = [self._clock.now_us(clock_us) if r.event_time_us is None else r.event_time_us for r in asked.rows]
+
+        def done(call: Call) -> None:
+            respond(call.error.response() if call.error else _response(call))
+
+        deadline = self._now() + self._deadline_s
         request_id = asked.request_id or uuid7()
-        now_us = self._clock.now_us
-        event_times_us = [
-            now_us(self._follower.clock_us) if row.event_time_us is None else row.event_time_us for row in asked.rows
-        ]
-        rows = await prepared(
-            served,
-            asked,
-            request_id=request_id,
-            routing_header=request.headers.get(ROUTING_HEADER),
-            event_times_us=event_times_us,
-            deadline=deadline,
-            metrics=self._metrics,
-        )
-        await self._scorer.score(served, rows, started=started, deadline=deadline)
-        served_at_us = time.time_ns() // 1000
-        self._spool.append([encode_record(row.record(request_id, served, served_at_us)) for row in rows])
-        self._shadow.offer(served, rows)
-        return json_response(
-            {
-                "request_id": request_id,
-                "predictions": [row.answer() for row in rows],
-                "generation": served.state.generation,
-                "epoch": served.state.epoch,
-            }
-        )
+        call = Call(served, request_id, len(asked.rows), started=started, deadline=deadline, done=done)
+        self._prepare.begin(Asked(call, asked.rows, times_us, request.headers.get(ROUTING_HEADER)))
+        self._deadlines.watch(call, deadline)
+
+    def _is_late(self, call: Call) -> None:
+        who = "the baseline" if call.rows else "the online store"
+        call.fail(ApiError(504, f"{who} did not answer within {self._deadline_s * 1000:.0f} ms (GATEWAY_DEADLINE_MS)"))
+
+
+class Finish:
+    """What happens to calls that are scored, many at a time: logged in one go, answered, offered to the background."""
+
+    def __init__(self, spool: Spool, background: Background) -> None:
+        self._spool = spool
+        self._background = background
+
+    def __call__(self, calls: Sequence[Call]) -> None:
+        """Log, answer, offer."""
+        now_us = time.time_ns() // 1000
+        self._spool.append([encode_record(row.record(now_us)) for call in calls for row in call.rows])
+        for call in calls:
+            call.done(call)
+        self._background.offer(calls)
+
+
+def _response(call: Call) -> Response:
+    state = call.served.state
+    answer = _Answer(call.request_id, [_prediction(row) for row in call.rows], state.generation, state.epoch)
+    return Response(200, _encode(answer))
+
+
+def _prediction(row: ScoringRow) -> _Prediction:
+    arm = row.answered_by
+    return _Prediction(
+        row.prediction_id, row.score, row.decision, arm.name, arm.arm.model, arm.arm.version, row.fallback_from
+    )

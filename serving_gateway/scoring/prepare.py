@@ -1,19 +1,27 @@
-"""Makes rows ready to be scored: event time, features, vector, and which arm their key belongs to."""
+"""Makes a call's rows ready to be scored: event time, features, vector, and which arm their key belongs to."""
 
+import asyncio
 import time
 from array import array
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
 
 from serving_gateway.contracts.prediction import ViewAge
-from serving_gateway.http import unavailable
+from serving_gateway.http import ApiError, unavailable
 from serving_gateway.identifiers import uuid7
 from serving_gateway.metrics import Metrics
 from serving_gateway.online_features import FeaturesUnavailableError, ViewRow
-from serving_gateway.parsing import PredictRequest, Row
+from serving_gateway.parsing import Row
 from serving_gateway.rollout.served import Served
+from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
-from serving_gateway.split import routing_key, to_canary
+from serving_gateway.split import place, routing_key
 from serving_gateway.vectors import packed
+
+MAX_BATCH = 256  # calls whose features are read together
+_NO_VIEWS: Mapping[int, dict[str, ViewRow]] = {}
 
 
 class EventClock:
@@ -33,42 +41,108 @@ class EventClock:
         return followed_us
 
 
-async def prepared(
-    served: Served,
-    asked: PredictRequest,
-    *,
-    request_id: str,
-    routing_header: str | None,
-    event_times_us: Sequence[int],
-    deadline: float,
-    metrics: Metrics,
-) -> list[ScoringRow]:
-    """Rows in the order asked. Raises ApiError 503 when features are needed and the online store is away."""
-    by_entity = [at for at, row in enumerate(asked.rows) if row.fields is not None]
-    wanted = [(asked.rows[at].entities, event_times_us[at]) for at in by_entity]
-    try:
-        found = dict(zip(by_entity, await served.features.read(wanted, deadline), strict=True))
-    except FeaturesUnavailableError as error:
-        raise unavailable(f"{error}; requests with given `features` are still answered") from error
-    _count(found.values(), metrics)
-    weight, salt = served.canary_weight_bp, served.state.salt
-    rows = []
-    for at, row in enumerate(asked.rows):
-        views = found.get(at, {})
-        vector = _vector(served, row, views, event_times_us[at])
-        key = routing_key(routing_header, row.entities, request_id)
-        rows.append(
-            ScoringRow(
-                prediction_id=uuid7(),
-                entities=row.entities,
-                event_time_us=event_times_us[at],
-                to_canary=bool(weight) and to_canary(salt, key, weight),
-                vector=vector,
-                packed=packed(vector),
-                views=[view.age for view in views.values()],
+class Asked(Struct, frozen=True):
+    """What a call was asked for: rows, their event times (UTC microseconds), the caller's own routing key."""
+
+    call: Call
+    rows: Sequence[Row]
+    event_times_us: Sequence[int]
+    routing_header: str | None
+
+
+class Prepare:
+    """Fills the rows of calls and hands them on to `then`; features of many calls are read together.
+
+    While a read is in flight, arrivals wait and are read together.
+    """
+
+    def __init__(self, metrics: Metrics, then: Callable[[Call], None]) -> None:
+        self._metrics = metrics
+        self._then = then
+        self._waiting: deque[Asked] = deque()
+        self._reader: asyncio.Task[None] | None = None
+
+    def begin(self, asked: Asked) -> None:
+        """Prepare now, or as soon as the features are read. Raises ApiError where `then` does."""
+        if all(row.fields is None for row in asked.rows):
+            self._fill(asked, _NO_VIEWS)
+            self._then(asked.call)
+            return
+        self._waiting.append(asked)
+        if self._reader is None:
+            self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            while self._waiting:
+                await self._read_batch(self._next_batch())
+        finally:
+            self._reader = None
+
+    def _next_batch(self) -> list[Asked]:
+        """The oldest calls that are served by the same contract and still wait for an answer."""
+        features = self._waiting[0].call.served.features
+        batch: list[Asked] = []
+        while self._waiting and len(batch) < MAX_BATCH and self._waiting[0].call.served.features is features:
+            asked = self._waiting.popleft()
+            if not asked.call.settled:
+                batch.append(asked)
+        return batch
+
+    async def _read_batch(self, batch: list[Asked]) -> None:
+        if not batch:
+            return
+        wanted = [
+            (row.entities, at_us)
+            for asked in batch
+            for row, at_us in zip(asked.rows, asked.event_times_us, strict=True)
+            if row.fields is not None
+        ]
+        try:
+            found = await batch[0].call.served.features.read(wanted, max(asked.call.deadline for asked in batch))
+        except FeaturesUnavailableError as error:
+            for asked in batch:
+                asked.call.fail(unavailable(f"{error}; requests with given `features` are still answered"))
+            return
+        self._count(found)
+        views = iter(found)
+        for asked in batch:
+            by_row = {at: next(views) for at, row in enumerate(asked.rows) if row.fields is not None}
+            if asked.call.settled:
+                continue
+            try:
+                self._fill(asked, by_row)
+                self._then(asked.call)
+            except ApiError as error:
+                asked.call.fail(error)
+
+    def _fill(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]]) -> None:
+        call = asked.call
+        served = call.served
+        weight, salt = served.canary_weight_bp, served.state.salt
+        for at, row in enumerate(asked.rows):
+            views = found.get(at, {})
+            vector = _vector(served, row, views, asked.event_times_us[at])
+            key = routing_key(asked.routing_header, row.entities, call.request_id)
+            call.rows.append(
+                ScoringRow(
+                    call=call,
+                    prediction_id=uuid7(),
+                    entities=row.entities,
+                    event_time_us=asked.event_times_us[at],
+                    place=place(salt, key, weight),
+                    vector=vector,
+                    packed=packed(vector),
+                    views=[view.age for view in views.values()],
+                )
             )
-        )
-    return rows
+
+    def _count(self, rows: Iterable[dict[str, ViewRow]]) -> None:
+        ages: list[ViewAge] = [view.age for views in rows for view in views.values()]
+        for age in ages:
+            self._metrics.views(age.view, age.status).inc()
+            if age.age_s is not None:
+                self._metrics.ages(age.view).observe(age.age_s)
 
 
 def _vector(served: Served, row: Row, views: dict[str, ViewRow], event_time_us: int) -> "array[float]":
@@ -76,11 +150,3 @@ def _vector(served: Served, row: Row, views: dict[str, ViewRow], event_time_us: 
         return served.vectors.from_given(row.given)
     values = {name: view.values for name, view in views.items()}
     return served.vectors.from_request(row.fields or {}, values, event_time_us)
-
-
-def _count(rows: Iterable[dict[str, ViewRow]], metrics: Metrics) -> None:
-    ages: list[ViewAge] = [view.age for views in rows for view in views.values()]
-    for age in ages:
-        metrics.views(age.view, age.status).inc()
-        if age.age_s is not None:
-            metrics.ages(age.view).observe(age.age_s)

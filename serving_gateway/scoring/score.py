@@ -1,15 +1,16 @@
-"""Scores prepared rows: each arm's rows as one batch, a failed canary answered by the baseline in the same request."""
+"""Scores calls: each row by the arm of its place, a failed canary's rows by the baseline within the same request."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving_gateway.arms import LoadedArm
-from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.http import ApiError, unavailable
 from serving_gateway.metrics import Metrics
-from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.scoring.call import Call
+from serving_gateway.scoring.deadlines import Deadlines
+from serving_gateway.scoring.lane import Lane
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.triton.errors import ScoreError
 
@@ -18,72 +19,99 @@ FAIR_SHARE = 0.25  # of the whole deadline: with less, a timeout is the feature 
 
 
 class Scorer:
-    """Fills `arm`, `score`, `latency_us` and `fallback_from` of rows."""
+    """Takes calls, and gives those whose rows are all scored, many at a time, to `finish`."""
 
-    def __init__(self, metrics: Metrics, tripwire: Tripwire, *, deadline_s: float) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        tripwire: Tripwire,
+        finish: Callable[[Sequence[Call]], None],
+        *,
+        deadline_s: float,
+        max_rows: int,
+        group_commit: bool,
+    ) -> None:
         self._metrics = metrics
         self._tripwire = tripwire
+        self._finish = finish
         self._fair_s = deadline_s * FAIR_SHARE
+        self._max_rows = max_rows
+        self._group_commit = group_commit
+        self._lanes: dict[LoadedArm, Lane] = {}
+        self._canary_deadlines = Deadlines(self._canary_is_late)
 
-    async def score(self, served: Served, rows: Sequence[ScoringRow], *, started: float, deadline: float) -> None:
-        """Score every row before `deadline` (event loop time). Latency counts from `started` (`time.perf_counter`).
+    def begin(self, call: Call) -> None:
+        """Ask for the scores of the call's rows. Raises ApiError 503 where too many rows wait for an arm already."""
+        served = call.served
+        by_arm: dict[LoadedArm, list[ScoringRow]] = {}
+        for row in call.rows:
+            by_arm.setdefault(served.arm(row.place), []).append(row)
+        lanes = [(self._lane(arm), rows) for arm, rows in by_arm.items()]
+        for lane, _ in lanes:
+            if lane.waiting >= self._max_rows:
+                raise unavailable(f"overloaded: {lane.waiting} rows wait for {lane.arm.arm.triton_model}")
+        for lane, rows in lanes:
+            if lane.arm is served.canary:
+                now = asyncio.get_running_loop().time()
+                call.canary_until = now + (call.deadline - now) * CANARY_SHARE
+                self._canary_deadlines.watch(call, call.canary_until)
+            lane.ask(rows)
 
-        Raises ApiError 504 when the baseline does not answer in time, 503 when it fails.
-        """
-        canary = served.canary
-        for_canary = [row for row in rows if row.to_canary] if canary is not None else []
-        for_baseline = [row for row in rows if not row.to_canary] if for_canary else list(rows)
-        work = []
-        if for_baseline:
-            work.append(self._by_baseline(served, for_baseline, started, deadline))
-        if canary is not None and for_canary:
-            work.append(self._by_canary(served, canary, for_canary, started, deadline))
-        if len(work) == 1:
-            await work[0]
-        else:
-            await asyncio.gather(*work)
+    def _lane(self, arm: LoadedArm) -> Lane:
+        lane = self._lanes.get(arm)
+        if lane is None:
+            # An arm comes with a change of the rollout: what served before it and has no work left is forgotten.
+            self._lanes = {known: lane for known, lane in self._lanes.items() if not lane.idle}
+            lane = self._lanes[arm] = Lane(arm, self._scored, self._failed, group_commit=self._group_commit)
+        return lane
 
-    async def _by_canary(
-        self, served: Served, canary: LoadedArm, rows: list[ScoringRow], started: float, deadline: float
-    ) -> None:
-        now = asyncio.get_running_loop().time()
-        slice_s = (deadline - now) * CANARY_SHARE
-        try:
-            await self._batch(canary, rows, started, now + slice_s)
-        except ScoreError as error:
-            await self._by_baseline(served, rows, started, deadline, fallback_from="canary")
-            # Charged only now: where the baseline fails too, it is Triton or the world, and no canary's fault.
-            if error.outcome != "timeout" or slice_s >= self._fair_s:
-                self._tripwire.observe(canary.arm.triton_model, failed=True)
-            self._metrics.fallbacks.inc(len(rows))
-        else:
-            self._tripwire.observe(canary.arm.triton_model, failed=False)
+    def _canary_is_late(self, call: Call) -> None:
+        canary = call.served.canary
+        rows = [row for row in call.rows if row.asked is canary]
+        if canary is not None and rows:
+            for row in rows:
+                row.asked = None
+            self._failed(canary, rows, ScoreError("timeout", f"{canary.arm.triton_model} did not answer in time"))
 
-    async def _by_baseline(
-        self,
-        served: Served,
-        rows: list[ScoringRow],
-        started: float,
-        deadline: float,
-        *,
-        fallback_from: ArmName | None = None,
-    ) -> None:
-        try:
-            await self._batch(served.baseline, rows, started, deadline)
-        except ScoreError as error:
-            if error.outcome == "timeout":
-                raise ApiError(504, f"the baseline did not answer in time: {error}") from error
-            raise unavailable(f"the baseline failed: {error}") from error
-        for row in rows:
-            row.fallback_from = fallback_from
-
-    async def _batch(self, arm: LoadedArm, rows: list[ScoringRow], started: float, deadline: float) -> None:
-        try:
-            scores = await arm.score([row.packed for row in rows], deadline)
-        except ScoreError as error:
-            self._metrics.scored(arm.name, error.outcome, len(rows), 0.0)
-            raise
-        latency_s = time.perf_counter() - started  # uvloop's own clock ticks in milliseconds
-        self._metrics.scored(arm.name, "ok", len(rows), latency_s)
-        for row, score in zip(rows, scores, strict=True):
+    def _scored(self, arm: LoadedArm, pairs: Sequence[tuple[ScoringRow, float]]) -> None:
+        now = time.perf_counter()  # uvloop's own clock ticks in milliseconds
+        finished = []
+        latencies = []
+        for row, score in pairs:
+            call = row.call
+            latency_s = now - call.started
             row.arm, row.score, row.latency_us = arm, score, int(latency_s * 1e6)
+            latencies.append(latency_s)
+            call.waiting -= 1
+            if not call.waiting:
+                finished.append(call)
+        self._metrics.scored(arm.name, latencies)
+        for call in finished:
+            self._charge(call)
+        self._finish(finished)
+
+    def _failed(self, arm: LoadedArm, rows: Sequence[ScoringRow], error: ScoreError) -> None:
+        self._metrics.failed(arm.name, error.outcome, len(rows))
+        for row in rows:
+            call = row.call
+            if arm is call.served.canary:
+                row.fallback_from = "canary"
+                # What is left after its share of the time is as long as that share was.
+                fair = call.deadline - call.canary_until >= self._fair_s
+                call.canary_failed = call.canary_failed or error.outcome != "timeout" or fair
+                self._lane(call.served.baseline).ask([row])
+            elif error.outcome == "timeout":
+                call.fail(ApiError(504, f"the baseline did not answer in time: {error}"))
+            else:
+                call.fail(unavailable(f"the baseline failed: {error}"))
+
+    def _charge(self, call: Call) -> None:
+        """Tell the reflex how the canary did, once the call is answered: where the baseline fails too, it is Triton or the world."""
+        canary = call.served.canary
+        if canary is None or not call.canary_until:
+            return
+        fallbacks = sum(row.fallback_from is not None for row in call.rows)
+        if fallbacks:
+            self._metrics.fallbacks.inc(fallbacks)
+        if call.canary_failed or not fallbacks:
+            self._tripwire.observe(canary.arm.triton_model, failed=call.canary_failed)

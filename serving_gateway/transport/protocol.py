@@ -1,20 +1,18 @@
 """One HTTP/1.1 connection: parse, hand over, answer in order.
 
 Requests of one connection are handled one after another, so pipelined answers keep their order; reading pauses while
-too many wait, so a client cannot make the gateway hold more than it handles.
+too many wait, so a client cannot make the gateway hold more than it handles. No task is made for a request: its handler
+is called, and calls back.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 import httptools
 
-from serving_gateway.http import ApiError, Request, Response
+from serving_gateway.http import ApiError, Handler, Headers, Request, Response
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 MAX_HEADER_BYTES = 16_384
 MAX_WAITING = 16  # pipelined requests parsed but not yet answered
@@ -29,13 +27,16 @@ class HttpProtocol(asyncio.Protocol):
         self._max_body = max_body_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request | ApiError, Connection]] = deque()
-        self._serving: asyncio.Task[None] | None = None
+        self._serving = False
+        self._dispatching = False
+        self._without_body = False
+        self._connection: Connection = ""
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._writable = True
         self._draining = False
         self._refused = False
+        self._paused = False
         self._completed_one = False
         self.on_message_begin()
 
@@ -52,20 +53,20 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self.closed.set()
         self._waiting.clear()
-        self._writable.set()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
-        self._writable.clear()
+        self._writable = False
 
     def resume_writing(self) -> None:
         """asyncio: the client caught up."""
-        self._writable.set()
+        self._writable = True
+        self._dispatch()
 
     def drain(self) -> None:
         """Answer what was received, then close."""
         self._draining = True
-        if self._serving is None and self._transport:
+        if not self._serving and self._transport:
             self._transport.close()
 
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
@@ -81,7 +82,7 @@ class HttpProtocol(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if "upgrade" in self._headers:
+            if b"upgrade" in self._headers:
                 return self._without_upgrade(data[upgrade.args[0] :])
             self._refused = True  # CONNECT: answered and closed, what follows is for someone else
         except httptools.HttpParserCallbackError as error:
@@ -99,7 +100,7 @@ class HttpProtocol(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request starts."""
         self._url = b""
-        self._headers: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
@@ -115,23 +116,23 @@ class HttpProtocol(asyncio.Protocol):
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes > MAX_HEADER_BYTES:
             raise _headers_too_large()
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        name = name.lower()
+        self._headers[name] = b"%b, %b" % (self._headers[name], value) if name in self._headers else value
 
     def on_headers_complete(self) -> None:
         """Refuse what cannot be framed safely or is too large, before its body is read."""
         self._headers_complete = True
-        length = self._headers.get("content-length")
-        if length is not None and "transfer-encoding" in self._headers:
+        length = self._headers.get(b"content-length")
+        if length is not None and b"transfer-encoding" in self._headers:
             raise ApiError(400, "send Content-Length or Transfer-Encoding, not both")
         if length is not None and length.isdigit() and int(length) > self._max_body:
             raise self._body_too_large()
-        expected = self._headers.get("expect")
+        expected = self._headers.get(b"expect")
         if expected is None:
             return
-        if expected.lower() != "100-continue":
+        if expected.lower() != b"100-continue":
             raise ApiError(417, "the only expectation supported is 100-continue")
-        if length != "0" and self._serving is None and self._transport:
+        if length != b"0" and not self._serving and self._transport:
             self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
@@ -143,16 +144,17 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole, or its head is, where the parser takes the rest for another protocol's."""
-        if self._parser.should_upgrade() and "upgrade" in self._headers:
+        if self._parser.should_upgrade() and b"upgrade" in self._headers:
             return
         self._completed_one = True
         method = self._parser.get_method().decode("latin-1")
-        request = Request(method, _path(self._url), self._headers, b"".join(self._body))
+        request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body))
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
             self._enqueue(request, "close")
         else:
             self._enqueue(request, "keep-alive" if self._parser.get_http_version() == "1.0" else "")
         if len(self._waiting) >= MAX_WAITING and self._transport:
+            self._paused = True
             self._transport.pause_reading()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
@@ -163,8 +165,8 @@ class HttpProtocol(asyncio.Protocol):
         method, version = self._parser.get_method(), self._parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
         for name, value in self._headers.items():
-            if name not in ("upgrade", "expect"):
-                lines.append(f"{name}: {value}".encode("latin-1"))
+            if name not in (b"upgrade", b"expect"):
+                lines.append(b"%b: %b" % (name, value))
         self._parser = httptools.HttpRequestParser(self)
         return b"\r\n".join([*lines, b"", rest])
 
@@ -177,26 +179,40 @@ class HttpProtocol(asyncio.Protocol):
 
     def _enqueue(self, request: Request | ApiError, connection: Connection) -> None:
         self._waiting.append((request, connection))
-        if self._serving is None:
-            self._serving = asyncio.get_running_loop().create_task(self._serve())
+        self._dispatch()
 
-    async def _serve(self) -> None:
-        while self._waiting:
-            request, connection = self._waiting.popleft()
-            response = request.response() if isinstance(request, ApiError) else await self._handle(request)
-            if self._transport is None or self._transport.is_closing():
-                break
-            if self._draining and not self._waiting:
-                connection = "close"
-            without_body = isinstance(request, Request) and request.method == "HEAD"
-            self._transport.write(response_bytes(response, connection=connection, without_body=without_body))
-            if connection == "close":
-                self._transport.close()
-                break
-            if not self._refused and len(self._waiting) < MAX_WAITING:
-                self._transport.resume_reading()
-            await self._writable.wait()
-        self._serving = None
+    def _dispatch(self) -> None:
+        """Hand over what waits, one at a time. A handler may answer at once: the loop, not recursion, goes on then."""
+        if self._dispatching:
+            return
+        self._dispatching = True
+        while self._waiting and not self._serving and self._writable:
+            request, self._connection = self._waiting.popleft()
+            self._serving = True
+            if isinstance(request, ApiError):
+                self._without_body = False
+                self._respond(request.response())
+            else:
+                self._without_body = request.method == "HEAD"
+                self._handle(request, self._respond)
+        self._dispatching = False
+
+    def _respond(self, response: Response) -> None:
+        """Answer the request that is being served."""
+        self._serving = False
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        connection: Connection = "close" if self._draining and not self._waiting else self._connection
+        transport.write(response_bytes(response, connection=connection, without_body=self._without_body))
+        if connection == "close":
+            self._waiting.clear()
+            transport.close()
+            return
+        if not self._refused and self._paused and len(self._waiting) < MAX_WAITING:
+            self._paused = False
+            transport.resume_reading()
+        self._dispatch()
 
     def _body_too_large(self) -> ApiError:
         return ApiError(413, f"the body is larger than {self._max_body} bytes (GATEWAY_MAX_BODY_BYTES)")
@@ -204,7 +220,7 @@ class HttpProtocol(asyncio.Protocol):
 
 def _path(target: bytes) -> str:
     """Path of a request target, unquoted. A proxy's clients send a whole URL (RFC 9112 section 3.2.2)."""
-    path = target.split(b"?", 1)[0].decode("latin-1")
+    path = target.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/") and "://" in path:
         path = "/" + path.partition("://")[2].partition("/")[2]
     return unquote(path) if "%" in path else path

@@ -3,8 +3,9 @@
 import asyncio
 import errno
 
+from serving_gateway.http import Handler
 from serving_gateway.settings import Settings
-from serving_gateway.transport.protocol import Handler, HttpProtocol
+from serving_gateway.transport.protocol import HttpProtocol
 
 DRAIN_S = 10.0
 

@@ -58,7 +58,9 @@ class InferMessages:
     def scores(self, reply: Reply, count: int) -> list[float]:
         """`count` probabilities. Raises ScoreError: `error` on a refusal, `invalid` on anything but finite [0, 1]."""
         if reply.status != 200:
-            raise ScoreError("error", f"{self._model}: Triton answered {reply.status}: {_error_text(reply.body)}")
+            raise ScoreError(
+                "error", f"{self._model}: Triton answered {reply.status}: {_error_text(reply.body)}", answered=True
+            )
         header_bytes = reply.headers.get("inference-header-content-length", "")
         if not header_bytes.isdecimal() or len(header_bytes) > _MAX_LENGTH_DIGITS:
             raise self._invalid("no binary output")
@@ -78,7 +80,7 @@ class InferMessages:
         return scores
 
     def _invalid(self, message: str) -> ScoreError:
-        return ScoreError("invalid", f"{self._model}: {message}")
+        return ScoreError("invalid", f"{self._model}: {message}", answered=True)
 
     def _head(self, count: int) -> bytes:
         size = 4 * count * self._width

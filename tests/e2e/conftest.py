@@ -32,6 +32,19 @@ TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
 HOLDOUT = (date(2013, 2, 6), date(2013, 2, 9))
 CALM_DAY = date(2013, 2, 12)
 DAY = timedelta(days=1)
+STACK_SWITCHES = {
+    "REFLEX": "off",
+    "EVENT_CLOCK": "replay",
+    **dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_LANDING"), "* * * * *"),
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the shared stack are one worker's, in their order; what starts its own can run beside them."""
+    for item in (item for item in items if item.get_closest_marker("e2e")):
+        shared = "started" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("the shared stack" if shared else "stacks of their own"))
 
 
 @dataclass
@@ -96,8 +109,7 @@ def partition_range(first: date, end: date) -> dict[str, str]:
 def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Ports, home and switches of the session's stack, set in our own environment too."""
     wanted = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
-    wanted |= {"PLATFORM_HOME": str(tmp_path_factory.mktemp("stack")), "REFLEX": "off", "EVENT_CLOCK": "replay"}
-    wanted |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_LANDING"), "* * * * *")
+    wanted |= {"PLATFORM_HOME": str(tmp_path_factory.mktemp("stack")), **STACK_SWITCHES}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in wanted.items():
             patch.setenv(name, value)
@@ -143,8 +155,11 @@ class ToldDemo:
 def told_demo(tmp_path_factory: pytest.TempPathFactory) -> ToldDemo:
     """`make demo` without a terminal, on a home and ports of its own."""
     home = tmp_path_factory.mktemp("demo")
-    environment = {**os.environ, "PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    environment = {name: text for name, text in os.environ.items() if name not in STACK_SWITCHES}
+    environment |= {"PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
+    # At whatever hour the tests run, no schedule's run is under way when the demo ends.
+    environment |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT"), "0 0 1 1 *")
     command = [sys.executable, "-m", "orchestration.demo"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

@@ -121,6 +121,7 @@ def test_the_command_rolls_back_only_when_confirmed_and_says_how_long_it_took(pl
     assert standing(platform) == state
 
 
+@pytest.mark.full
 def test_an_innocent_canary_is_not_convicted(platform: Platform) -> None:
     """The champion against a challenger that has learnt from all but two of the same days."""
     from tests.e2e.conftest import HOLDOUT, TRAIN, training_config
@@ -142,6 +143,7 @@ def test_an_innocent_canary_is_not_convicted(platform: Platform) -> None:
     assert standing(platform).canary_weight_bp == 1000
 
 
+@pytest.mark.full
 def test_no_evidence_rolls_nobody_back(platform: Platform) -> None:
     """A canary without traffic has an inconclusive verdict: absence of data neither promotes nor convicts."""
     platform.start_canary()

@@ -5,17 +5,36 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_gateway.split import position, routing_key, sampled, to_canary
+from serving_gateway.split import place, position, routing_key, sampled
 
 KEYS = st.text(max_size=40)
 GOLDEN = [True, False, True, False, False, False, True, True]
 WEIGHTS = st.integers(0, 10_000)
 
 
+def to_canary(salt: str, key: str, weight_bp: int) -> bool:
+    return place(salt, key, weight_bp) == "canary"
+
+
 @given(KEYS, KEYS, WEIGHTS, WEIGHTS)
 def test_raising_the_weight_moves_no_key_out(salt: str, key: str, one: int, other: int) -> None:
     low, high = sorted((one, other))
     assert to_canary(salt, key, high) >= to_canary(salt, key, low)
+
+
+@given(KEYS, KEYS, WEIGHTS, WEIGHTS)
+def test_up_to_half_no_key_leaves_the_control_either(salt: str, key: str, one: int, other: int) -> None:
+    low, high = sorted((one // 2, other // 2))
+    if place(salt, key, low) == "control":
+        assert place(salt, key, high) == "control"
+
+
+def test_the_control_is_as_large_as_the_canary_as_long_as_there_is_room() -> None:
+    n = 40_000
+    for weight in (0, 500, 3000, 5000, 8000, 10_000):
+        share = min(weight, 10_000 - weight) / 10_000
+        hits = sum(place("s", str(key), weight) == "control" for key in range(n))
+        assert abs(hits - n * share) <= 4.5 * (n * share * (1 - share)) ** 0.5
 
 
 @given(KEYS, KEYS)

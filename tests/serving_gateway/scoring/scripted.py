@@ -1,8 +1,9 @@
 """Arms that answer as a test says, and what is served with them: no server, no network."""
 
 import asyncio
+import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving_gateway.arms import LoadedArm
@@ -11,6 +12,7 @@ from serving_gateway.control.store import RolloutStore
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.triton.client import TritonClient
 from serving_gateway.triton.errors import ScoreError
@@ -22,7 +24,7 @@ class ScriptedArm(LoadedArm):
     """Answers `says` for every row; or fails with it; or, where it is None, hangs until the deadline."""
 
     def __init__(self, name: ArmName, says: float | ScoreError | None) -> None:
-        contract = CONTRACT if name == "baseline" else TWO
+        contract = CONTRACT if name in ("baseline", "control") else TWO
         super().__init__(name, arm_of(contract), contract, TritonClient("127.0.0.1:1"))
         self.says = says
         self.batches: list[int] = []
@@ -46,6 +48,8 @@ def served_by(
     *,
     canary: ScriptedArm | None = None,
     shadow: ScriptedArm | None = None,
+    control: ScriptedArm | None = None,
+    reverse: ScriptedArm | None = None,
     fraction: float = 1.0,
 ) -> Served:
     """A snapshot over these arms; what makes vectors is not used once rows are prepared."""
@@ -58,14 +62,26 @@ def served_by(
         shadow_fraction=fraction if shadow else 0.0,
     )
     return Served(
-        state=state, baseline=baseline, canary=canary, shadow=shadow, parser=unused, vectors=unused, features=unused,  # type: ignore[arg-type]
-        refused={},
+        state=state, baseline=baseline, canary=canary, shadow=shadow, control=control, reverse=reverse, refused={},
+        parser=unused, vectors=unused, features=unused,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def row(number: int, *, to_canary: bool = False) -> ScoringRow:
-    vector = array("f", [float(number)] * len(CONTRACT.inputs))
-    return ScoringRow(f"prediction-{number}", {}, 0, to_canary, vector, packed(vector))
+def call_of(
+    served: Served,
+    places: Sequence[ArmName],
+    *,
+    left_s: float = 1.0,
+    first: int = 0,
+    done: Callable[[Call], None] = lambda _call: None,
+) -> Call:
+    """A call whose rows are prepared: one for each place, numbered from `first`."""
+    deadline = asyncio.get_running_loop().time() + left_s
+    call = Call(served, f"request-{first}", len(places), started=time.perf_counter(), deadline=deadline, done=done)
+    for number, place in enumerate(places, first):
+        vector = array("f", [float(number)] * len(CONTRACT.inputs))
+        call.rows.append(ScoringRow(call, f"prediction-{number}", {}, 0, place, vector, packed(vector)))
+    return call
 
 
 def value(metrics: Metrics, name: str) -> float:

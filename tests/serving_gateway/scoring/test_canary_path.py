@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from serving_gateway.http import ApiError
+from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
-from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.triton.errors import ScoreError
-from tests.serving_gateway.scoring.scripted import Charges, ScriptedArm, failing, row, served_by, value
+from tests.serving_gateway.scoring.scripted import Charges, ScriptedArm, call_of, failing, served_by, value
 
 DEADLINE_S = 0.2
+CANARY: ArmName = "canary"
+BASELINE: ArmName = "baseline"
 
 
 class Fixture:
@@ -23,14 +25,29 @@ class Fixture:
 
     def __init__(self, folder: Path) -> None:
         self.metrics, self.charges = Metrics(), Charges(folder)
-        self.scorer = Scorer(self.metrics, self.charges, deadline_s=DEADLINE_S)
 
-    def score(self, served: Served, rows: Sequence[ScoringRow], *, left_s: float = DEADLINE_S) -> None:
-        async def run() -> None:
-            deadline = asyncio.get_running_loop().time() + left_s
-            await self.scorer.score(served, rows, started=time.perf_counter(), deadline=deadline)
+    def score(self, served: Served, *calls: Sequence[ArmName], left_s: float = DEADLINE_S) -> list[Call]:
+        """Score calls of these places that arrive together; returns them settled."""
 
-        asyncio.run(run())
+        async def run() -> list[Call]:
+            settled: asyncio.Queue[Call] = asyncio.Queue()
+
+            def finish(finished: Sequence[Call]) -> None:
+                for call in finished:
+                    settled.put_nowait(call)
+
+            scorer = Scorer(self.metrics, self.charges, finish, deadline_s=DEADLINE_S, max_rows=100, group_commit=True)
+            made = [
+                call_of(served, places, left_s=left_s, first=100 * n, done=settled.put_nowait)
+                for n, places in enumerate(calls)
+            ]
+            for call in made:
+                scorer.begin(call)
+            for _ in made:
+                await asyncio.wait_for(settled.get(), 5)
+            return made
+
+        return asyncio.run(run())
 
 
 @pytest.fixture
@@ -38,25 +55,38 @@ def fixture(tmp_path: Path) -> Fixture:
     return Fixture(tmp_path)
 
 
-def answers(rows: Sequence[ScoringRow]) -> list[tuple[str | None, float, str | None]]:
-    return [(r.arm.name if r.arm else None, r.score, r.fallback_from) for r in rows]
+def answers(call: Call) -> list[tuple[str | None, float, str | None]]:
+    return [(r.arm.name if r.arm else None, r.score, r.fallback_from) for r in call.rows]
 
 
 def test_each_arm_scores_its_rows_as_one_batch_and_order_is_kept(fixture: Fixture) -> None:
     baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", 0.9)
-    rows = [row(n, to_canary=n % 3 == 0) for n in range(6)]
-    fixture.score(served_by(baseline, canary=canary), rows)
-    assert answers(rows) == [("canary", 0.9, None) if n % 3 == 0 else ("baseline", 0.1, None) for n in range(6)]
+    places = [CANARY if n % 3 == 0 else BASELINE for n in range(6)]
+    (call,) = fixture.score(served_by(baseline, canary=canary), places)
+    assert answers(call) == [(place, 0.9 if place == CANARY else 0.1, None) for place in places]
     assert (baseline.batches, canary.batches) == ([4], [2])
     assert fixture.charges.failed == [False]
 
 
-def test_rows_of_a_canary_that_is_not_used_here_are_the_baselines(fixture: Fixture) -> None:
+def test_rows_of_calls_that_come_together_leave_as_one_batch(fixture: Fixture) -> None:
     baseline = ScriptedArm("baseline", 0.1)
-    rows = [row(1, to_canary=True), row(2)]
-    fixture.score(served_by(baseline), rows)
-    assert answers(rows) == [("baseline", 0.1, None)] * 2
-    assert baseline.batches == [2]
+    fixture.score(served_by(baseline), [BASELINE], [BASELINE] * 2, [BASELINE])
+    assert baseline.batches == [4]
+
+
+def test_the_controls_rows_are_a_batch_of_their_own(fixture: Fixture) -> None:
+    baseline, control = ScriptedArm("baseline", 0.1), ScriptedArm("control", 0.1)
+    served = served_by(baseline, canary=ScriptedArm("canary", 0.9), control=control)
+    (call,) = fixture.score(served, ["baseline", "control", "canary"])
+    assert [name for name, _, _ in answers(call)] == ["baseline", "control", "canary"]
+    assert (baseline.batches, control.batches) == ([1], [1])
+
+
+def test_rows_of_an_arm_that_is_not_used_here_are_the_baselines(fixture: Fixture) -> None:
+    baseline = ScriptedArm("baseline", 0.1)
+    (call,) = fixture.score(served_by(baseline), [CANARY, BASELINE, "control"])
+    assert answers(call) == [("baseline", 0.1, None)] * 3
+    assert baseline.batches == [3]
     assert fixture.charges.failed == []
 
 
@@ -65,30 +95,46 @@ def test_a_failed_canary_is_answered_by_the_baseline_in_the_same_request_and_cha
     fixture: Fixture, outcome: str
 ) -> None:
     baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", ScoreError(outcome, "no"))  # type: ignore[arg-type]
-    rows = [row(1, to_canary=True), row(2), row(3, to_canary=True)]
-    fixture.score(served_by(baseline, canary=canary), rows)
-    assert answers(rows) == [("baseline", 0.1, "canary"), ("baseline", 0.1, None), ("baseline", 0.1, "canary")]
+    (call,) = fixture.score(served_by(baseline, canary=canary), [CANARY, BASELINE, CANARY])
+    assert answers(call) == [("baseline", 0.1, "canary"), ("baseline", 0.1, None), ("baseline", 0.1, "canary")]
     assert fixture.charges.failed == [True]
     assert value(fixture.metrics, "serving_app_fallbacks_total") == 2
     assert value(fixture.metrics, f'serving_app_requests_total{{model_variant="canary",outcome="{outcome}"}}') == 2
 
 
+class Poisoned(ScriptedArm):
+    """Refuses every batch that holds the row numbered 100, as a real server refuses a whole batch."""
+
+    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
+        import struct
+
+        scores = await super().score(rows, deadline)
+        if any(struct.unpack_from("<f", row)[0] == 100.0 for row in rows):
+            raise ScoreError("invalid", "poisoned", answered=True)
+        return scores
+
+
+def test_a_call_that_spoils_a_batch_spoils_it_for_itself_alone(fixture: Fixture) -> None:
+    arm = Poisoned("baseline", 0.1)
+    calls = fixture.score(served_by(arm), [BASELINE], [BASELINE], [BASELINE])
+    assert [call.error.status if call.error else 200 for call in calls] == [200, 503, 200]
+    assert arm.batches == [3, 1, 1, 1]
+
+
 def test_a_canary_that_hangs_leaves_the_baseline_half_of_the_time(fixture: Fixture) -> None:
     baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", None)
-    rows = [row(1, to_canary=True)]
     began = time.perf_counter()
-    fixture.score(served_by(baseline, canary=canary), rows)
+    (call,) = fixture.score(served_by(baseline, canary=canary), [CANARY])
     assert DEADLINE_S / 2 <= time.perf_counter() - began < DEADLINE_S * 2
-    assert answers(rows) == [("baseline", 0.1, "canary")]
+    assert answers(call) == [("baseline", 0.1, "canary")]
     assert fixture.charges.failed == [True]
 
 
 def test_a_canary_is_not_charged_for_time_that_others_took(fixture: Fixture) -> None:
     """A slow feature read left it less than a quarter of the deadline."""
-    rows = [row(1, to_canary=True)]
     served = served_by(ScriptedArm("baseline", 0.1), canary=ScriptedArm("canary", None))
-    fixture.score(served, rows, left_s=DEADLINE_S * 0.4)
-    assert answers(rows) == [("baseline", 0.1, "canary")]
+    (call,) = fixture.score(served, [CANARY], left_s=DEADLINE_S * 0.4)
+    assert answers(call) == [("baseline", 0.1, "canary")]
     assert fixture.charges.failed == []
 
 
@@ -97,8 +143,8 @@ def test_where_the_baseline_fails_too_no_canary_is_charged(
     fixture: Fixture, baseline: ScoreError | None, status: int
 ) -> None:
     served = served_by(ScriptedArm("baseline", baseline), canary=ScriptedArm("canary", failing()))
-    with pytest.raises(ApiError) as raised:
-        fixture.score(served, [row(1, to_canary=True)])
-    assert raised.value.status == status
+    (call,) = fixture.score(served, [CANARY])
+    assert call.error is not None
+    assert call.error.status == status
     assert fixture.charges.failed == []
     assert value(fixture.metrics, "serving_app_fallbacks_total") == 0

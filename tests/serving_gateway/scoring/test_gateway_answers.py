@@ -90,18 +90,23 @@ def test_the_split_is_sticky_and_of_the_asked_share(gateway: GatewayProcess, red
         assert len(arms) == 1
 
 
-def test_the_shadow_scores_every_row_that_its_model_did_not_answer(gateway: GatewayProcess, redis_url: str) -> None:
-    serve(redis_url, gateway, state_of(CONTRACT, TWO, shadow=TWO, weight_bp=5000, shadow_fraction=1.0))
+def test_every_row_is_scored_in_the_background_by_the_model_that_did_not_answer_it(
+    gateway: GatewayProcess, redis_url: str
+) -> None:
+    serve(redis_url, gateway, state_of(CONTRACT, TWO, shadow=TWO, weight_bp=3000, shadow_fraction=1.0))
     rows = gateway.predict(many(100)).json()["predictions"]
-    by_baseline = {p["prediction_id"] for p in rows if p["arm"] == "baseline"}
-    assert 0 < len(by_baseline) < 100
+    by_canary = {p["prediction_id"] for p in rows if p["arm"] == "canary"}
+    assert {p["arm"] for p in rows} == {"baseline", "control", "canary"}
+    assert 10 < len(by_canary) < 60
 
     def paired() -> list[PairedRecord]:
         return [r for r in shipped(redis_url) if isinstance(r, PairedRecord)]
 
-    wait_for(lambda: len(paired()) >= len(by_baseline))
-    assert {r.prediction_id for r in paired()} == by_baseline
-    assert {(r.paired.score, r.paired.outcome, r.paired.triton_model) for r in paired()} == {(0.75, "ok", "delay_v2")}
+    wait_for(lambda: len(paired()) >= 100)
+    assert {r.prediction_id for r in paired()} == {p["prediction_id"] for p in rows}
+    assert {r.prediction_id for r in paired() if r.paired.arm == "baseline"} == by_canary
+    found = {(r.paired.arm, r.paired.score, r.paired.outcome, r.paired.triton_model) for r in paired()}
+    assert found == {("shadow", 0.75, "ok", "delay_v2"), ("baseline", 0.25, "ok", "delay_v1")}
     assert {r.event_time_us for r in paired()} == {EVENT_TIME_US}
 
 

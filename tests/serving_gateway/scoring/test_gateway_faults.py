@@ -9,7 +9,7 @@ import redis
 from serving_gateway.contracts.prediction import PairedRecord
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import start_canary
-from serving_gateway.split import to_canary
+from serving_gateway.split import place
 from tests.serving_gateway.faulty_triton import FaultyTriton
 from tests.serving_gateway.support import (
     CANARY,
@@ -55,7 +55,7 @@ def test_a_failing_canary_is_answered_by_the_baseline_within_the_deadline(
     assert answer.status_code == 200
     assert answer.elapsed.total_seconds() < 1.0
     rows = answer.json()["predictions"]
-    assert {(p["arm"], p["version"], p["score"]) for p in rows} == {("baseline", "1", 0.25)}
+    assert {(p["arm"], p["version"], p["score"]) for p in rows} == {("baseline", "1", 0.25), ("control", "1", 0.25)}
     fallbacks = sum(p.get("fallback_from") == "canary" for p in rows)
     assert 0 < fallbacks < 40
     wait_for(lambda: len(predictions(redis_url)) == 40)
@@ -190,18 +190,18 @@ def test_where_the_baseline_fails_too_the_canary_is_not_charged(
 def test_a_hanging_canary_does_not_keep_the_baseline_waiting(
     redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path
 ) -> None:
-    publish_state(redis_url, CANARY, CONTRACT, TWO)
+    publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=4000), CONTRACT, TWO)
     triton_stand_in.faults["delay_v2"] = "hang"
-    keys_of = {to_canary("drift", str(n), 5000): str(n) for n in range(20)}
+    key_of = {place("drift", str(n), 4000): str(n) for n in range(50)}
     body = {"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"}
     with (
         gateway_process(tmp_path, redis_url, triton_stand_in.address, GATEWAY_DEADLINE_MS="4000") as gateway,
         ThreadPoolExecutor(32) as pool,
     ):
         wait_for(lambda: gateway.client.get("/ready").status_code == 200)
-        hanging = [pool.submit(gateway.predict, body, **{"x-routing-key": keys_of[True]}) for _ in range(32)]
-        wait_for(lambda: triton_stand_in.asked["delay_v2"] >= 16)
-        answer = gateway.predict(body, **{"x-routing-key": keys_of[False]})
+        hanging = [pool.submit(gateway.predict, body, **{"x-routing-key": key_of["canary"]}) for _ in range(32)]
+        wait_for(lambda: triton_stand_in.asked["delay_v2"] > 0)
+        answer = gateway.predict(body, **{"x-routing-key": key_of["baseline"]})
         assert answer.status_code == 200
         assert answer.elapsed.total_seconds() < 1.0  # the canary's share of the deadline is 2 s
         assert {h.result().status_code for h in hanging} == {200}

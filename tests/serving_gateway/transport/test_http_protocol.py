@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from serving_gateway.http import Request, Response
+from serving_gateway.routes import awaited
 from serving_gateway.transport.protocol import MAX_HEADER_BYTES, MAX_WAITING, HttpProtocol
 
 MAX_BODY = 1000
@@ -23,7 +24,7 @@ def talk(script: Talk, handle: Callable[[Request], Awaitable[Response]] = echo) 
         connections: set[HttpProtocol] = set()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: HttpProtocol(handle, connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
+            lambda: HttpProtocol(awaited(handle), connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         async with asyncio.timeout(5):
@@ -208,7 +209,7 @@ def test_draining_answers_what_was_received_and_closes() -> None:
             return Response(200, b"done")
 
         server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(handle, connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
+            lambda: HttpProtocol(awaited(handle), connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(POST)
@@ -254,7 +255,7 @@ def test_a_client_that_sends_without_end_is_read_only_as_fast_as_it_is_answered(
             return Response(200, b"done")
 
         server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(handle, connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
+            lambda: HttpProtocol(awaited(handle), connections, max_body_bytes=MAX_BODY), "127.0.0.1", 0
         )
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         sent = 20_000

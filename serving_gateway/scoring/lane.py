@@ -1,0 +1,94 @@
+"""Group commit of one arm: while a batch is in flight, arrivals wait and leave together; an idle lane sends at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from serving_gateway.arms import LoadedArm
+from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.triton.errors import ScoreError
+
+MAX_BATCH = 256
+SINGLE_IN_FLIGHT = 16  # without group commit: as many as Triton's client has connections
+
+Scored = Callable[[LoadedArm, Sequence[tuple[ScoringRow, float]]], None]
+Failed = Callable[[LoadedArm, Sequence[ScoringRow], ScoreError], None]
+
+
+class Lane:
+    """The rows that wait for one arm's score. Only a row whose `asked` is still this arm is settled by it.
+
+    Without `group_commit` the rows of each request go as a batch of their own, up to SINGLE_IN_FLIGHT at once.
+    """
+
+    def __init__(self, arm: LoadedArm, scored: Scored, failed: Failed, *, group_commit: bool) -> None:
+        self.arm = arm
+        self._scored = scored
+        self._failed = failed
+        self._group_commit = group_commit
+        self._max_in_flight = 1 if group_commit else SINGLE_IN_FLIGHT
+        self._waiting: deque[ScoringRow] = deque()
+        self._working = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for their batch."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is in flight."""
+        return not self._working
+
+    def ask(self, rows: Sequence[ScoringRow]) -> None:
+        """Have the arm score `rows`."""
+        for row in rows:
+            row.asked = self.arm
+        self._waiting.extend(rows)
+        if self._working < self._max_in_flight:
+            self._working += 1
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        try:
+            while batch := self._next_batch():
+                await self._commit(batch)
+        finally:
+            self._working -= 1
+
+    async def _commit(self, batch: list[ScoringRow]) -> None:
+        """One exchange. Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""
+        arm = self.arm
+        try:
+            scores = await arm.score([row.packed for row in batch], max([row.call.until(arm) for row in batch]))
+        except ScoreError as error:
+            if error.answered and batch[-1].call is not batch[0].call:
+                for _, rows in groupby(batch, lambda row: id(row.call)):
+                    await self._commit(list(rows))
+                return
+            waiting = [row for row in batch if row.asked is arm]
+            for row in waiting:
+                row.asked = None
+            if waiting:
+                self._failed(arm, waiting, error)
+            return
+        pairs = [(row, score) for row, score in zip(batch, scores, strict=True) if row.asked is arm]
+        for row, _ in pairs:
+            row.asked = None
+        if pairs:
+            self._scored(arm, pairs)
+
+    def _next_batch(self) -> list[ScoringRow]:
+        waiting = self._waiting
+        batch: list[ScoringRow] = []
+        while waiting and len(batch) < MAX_BATCH:
+            if batch and not self._group_commit and waiting[0].call is not batch[0].call:
+                break
+            row = waiting.popleft()
+            if row.asked is self.arm:
+                batch.append(row)
+        return batch
