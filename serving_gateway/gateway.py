@@ -17,6 +17,8 @@ from serving_gateway.feedback import Feedback
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
+from serving_gateway.page.document import page
+from serving_gateway.page.status import Status
 from serving_gateway.rollout.contract_cache import ContractCache
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
@@ -104,8 +106,17 @@ class Gateway:
             event_now_us=lambda: clock.now_us(self._follower.clock_us),
             replay=self._settings.replay,
         )
+        status = Status(
+            gateway=gateway,
+            follower=self._follower,
+            tripwire=self._tripwire,
+            store=RolloutStore.connect(self._settings.redis_url),
+            links=self._settings.links,
+        )
         return Router(
             {
+                "/": {"GET": page},
+                "/status": {"GET": awaited(status)},
                 "/predict": {"POST": predict},
                 "/feedback": {"POST": feedback},
                 "/health": {"GET": awaited(operations.health)},

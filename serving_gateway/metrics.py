@@ -9,6 +9,7 @@ from serving_gateway.contracts.prediction import Outcome
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCY_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_DIFFERENCE = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _AGE_S = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 48 * 3600)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nothing reads
@@ -42,6 +43,19 @@ class Metrics:
         self._refused = Gauge(
             f"{app}_arm_refused", "1: the arm named in the state is not used here", variant, registry=r
         )
+        self._differences = Histogram(
+            f"{app}_score_difference",
+            "Absolute difference of two models' scores of one row: what the shadow or the canary said against the other",
+            variant,
+            buckets=_DIFFERENCE,
+            registry=r,
+        )
+        self._flips = Counter(
+            f"{app}_decision_flips",
+            "Rows of those compared that the two models decide differently",
+            variant,
+            registry=r,
+        )
         self.fallbacks = Counter(f"{app}_fallbacks", "Rows answered by the baseline for a failed canary", registry=r)
         self.shadow_dropped = Counter(f"{app}_shadow_dropped", "Rows the shadow had no room for", registry=r)
         self.feedback = Counter(f"{app}_feedback_rows", "Rows of ground truth taken into the log", registry=r)
@@ -60,6 +74,8 @@ class Metrics:
         self.ages = cache(self._ages.labels)
         self.responses = cache(self._responses.labels)
         self.refused = cache(self._refused.labels)
+        self.differences = cache(self._differences.labels)
+        self.flips = cache(self._flips.labels)
         for name in ("baseline", "control", "canary", "shadow"):
             self.requests(name, "ok")
             self.latency(name)
@@ -75,6 +91,13 @@ class Metrics:
         """A batch of `rows` was not scored."""
         self.requests(name, outcome).inc(rows)
         self.exceptions(name, outcome).inc()
+
+    def compared(self, name: str, differences: Sequence[float], flips: int) -> None:
+        """Rows were scored by the arm `name` on trial and by another: how far apart, and how many decisions differ."""
+        self.flips(name).inc(flips)
+        observe = self.differences(name).observe
+        for difference in differences:
+            observe(difference)
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""
