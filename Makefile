@@ -112,7 +112,7 @@ bench-tools:
 	fi
 
 .PHONY: screenshots
-screenshots: setup chromium ## pictures of the running platform's Dagster, into docs/images
+screenshots: setup chromium ## pictures of the running platform's Dagster and of the gateway's page, into docs/images
 	@$(BIN)/python -m tests.e2e.screenshots
 
 # Chromium draws the screenshots; without it their tests are skipped by name.

@@ -17,12 +17,15 @@ from redis.retry import Retry
 from serving_gateway.access import Tokens
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
+from serving_gateway.feedback import Feedback
 from serving_gateway.http import Request, Respond
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.page.document import page
+from serving_gateway.page.status import Status
 from serving_gateway.rollout.contract_cache import ContractCache
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.last_known_good import LastKnownGood
@@ -119,6 +122,7 @@ class Gateway:
             metrics=metrics,
         )
         deadline_s = self._settings.deadline_ms / 1000
+        clock = EventClock(replay=self._settings.replay)
         scorer = Scorer(
             metrics,
             self._tripwire,
@@ -127,7 +131,6 @@ class Gateway:
             max_rows=self._settings.queue_rows,
             group_commit=self._settings.group_commit == "on",
         )
-        clock = EventClock(replay=self._settings.replay)
         keys = Tokens(self._settings.api_keys)
         predict = Predict(
             keys=keys,
@@ -139,9 +142,26 @@ class Gateway:
         rollout = RolloutRoutes(
             gateway=gateway, follower=self._follower, store=self._store, admins=Tokens(self._settings.admin_tokens)
         )
+        feedback = Feedback(
+            spool=self._spool,
+            metrics=metrics,
+            max_rows=self._settings.max_rows,
+            event_now_us=lambda: clock.now_us(self._follower.clock_us),
+            replay=self._settings.replay,
+        )
+        status = Status(
+            gateway=gateway,
+            follower=self._follower,
+            tripwire=self._tripwire,
+            store=self._store,
+            links=self._settings.links,
+        )
         return Router(
             {
+                "/": {"GET": page},
+                "/status": {"GET": awaited(status)},
                 "/predict": {"POST": predict},
+                "/feedback": {"POST": feedback},
                 "/health": {"GET": awaited(operations.health)},
                 "/ready": {"GET": awaited(operations.ready)},
                 "/metrics": {"GET": awaited(operations.metrics)},

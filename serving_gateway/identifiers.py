@@ -1,8 +1,10 @@
 """UUIDv7: ids that sort by time (RFC 9562, section 5.7)."""
 
 import os
+import re
 import time
 
+_UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _POOL_BYTES = 10 * 512  # a system call for every id would cost as much as the rest of it
 
 
@@ -40,3 +42,11 @@ def uuid7(now_ms: int | None = None) -> str:
     )
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def made_ms(identifier: str) -> int:
+    """When `identifier` was made, in UNIX milliseconds. Raises ValueError for what `uuid7` cannot have returned."""
+    match = _UUID7.fullmatch(identifier)
+    if match is None:
+        raise ValueError("not a UUIDv7 in lower case")
+    return int(match[1] + match[2], 16)

@@ -10,6 +10,7 @@ from serving_gateway.instruments.slots import SlotFile
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 _LATENCY_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_DIFFERENCE = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _AGE_S = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 48 * 3600)
 _VARIANT = ("model_variant",)
 
@@ -45,8 +46,19 @@ class Metrics:
         self.refused = i.gauges(
             f"{app}_arm_refused", "1: the arm named in the state is not used here", _VARIANT, combined="max"
         )
+        self.differences = i.histograms(
+            f"{app}_score_difference",
+            "Absolute difference of two models' scores of one row: what the shadow or the canary said against the other",
+            _VARIANT,
+            bounds=_DIFFERENCE,
+            unit=1_000_000_000,
+        )
+        self.flips = i.counters(
+            f"{app}_decision_flips", "Rows of those compared that the two models decide differently", _VARIANT
+        )
         self.fallbacks = i.counter(f"{app}_fallbacks", "Rows answered by the baseline for a failed canary")
         self.shadow_dropped = i.counter(f"{app}_shadow_dropped", "Rows the shadow had no room for")
+        self.feedback = i.counter(f"{app}_feedback_rows", "Rows of ground truth taken into the log")
         self.reflex_trips = i.counter(f"{app}_reflex_trips", "Canaries stopped by this gateway")
         self.generation = i.gauge(f"{app}_rollout_generation", "Generation of the rollout state served", combined="min")
         self.epoch = i.gauge(f"{app}_rollout_epoch", "Epoch of the rollout state served", combined="min")
@@ -72,6 +84,13 @@ class Metrics:
         """A batch of `rows` was not scored."""
         self.requests(name, outcome).inc(rows)
         self.exceptions(name, outcome).inc()
+
+    def compared(self, name: str, differences: Sequence[float], flips: int) -> None:
+        """Rows were scored by the arm `name` on trial and by another: how far apart, and how many decisions differ."""
+        self.flips(name).inc(flips)
+        observe = self.differences(name).observe
+        for difference in differences:
+            observe(difference)
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

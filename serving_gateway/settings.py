@@ -127,6 +127,20 @@ class Settings:
     api_keys: tuple[NamedToken, ...] = _setting(
         "API_KEYS_FILE", "", token_lines, "keys that predictions need, `key` or `name:key` a line", secret=True
     )
+    dagster_port: int = _setting("DAGSTER_PORT", "3000", _port, "Dagster on loopback, where DAGSTER_URL is not set")
+    dagster_url: str = _setting(
+        "DAGSTER_URL", "http://127.0.0.1:{dagster_port}", str, "Dagster, as the page links to it"
+    )
+    mlflow_port: int = _setting(
+        "MLFLOW_PORT", "5000", _port, "MLflow on loopback, where MLFLOW_TRACKING_URI is not set"
+    )
+    mlflow_url: str = _setting(
+        "MLFLOW_TRACKING_URI", "http://127.0.0.1:{mlflow_port}", str, "MLflow, as the page links to it"
+    )
+    reports_port: int = _setting("REPORTS_PORT", "8200", _port, "reports on loopback, where REPORTS_URL is not set")
+    reports_url: str = _setting(
+        "REPORTS_URL", "http://127.0.0.1:{reports_port}", str, "the served reports, as the page links to them"
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
@@ -147,6 +161,12 @@ class Settings:
     def admin_tokens(self) -> tuple[NamedToken, ...]:
         """(name, token) of everybody who may change the rollout."""
         return (*((("", self.admin_token),) if self.admin_token else ()), *self.named_admin_tokens)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """What the page links to, by name: of the addresses those that a browser can open."""
+        known = {"Dagster": self.dagster_url, "MLflow": self.mlflow_url, "Reports": self.reports_url}
+        return {name: without_password(url) for name, url in known.items() if url.startswith(("http://", "https://"))}
 
     @property
     def replay(self) -> bool:

@@ -148,6 +148,7 @@ def prediction_log() -> dg.MaterializeResult:
         metadata={
             "predictions": landed.predictions,
             "background scores": landed.paired,
+            "ground truth": landed.feedback,
             "batches": landed.batches,
             "folder": dg.MetadataValue.path(str(settings.lake / "predictions")),
         }

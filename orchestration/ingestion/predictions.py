@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 import redis
 
-from serving_gateway.contracts.prediction import PairedRecord, PredictionRecord
+from serving_gateway.contracts.prediction import FeedbackRecord, PairedRecord, PredictionRecord
 from serving_gateway.contracts.prediction_log import StreamBatch, advanced
 from serving_gateway.control import keys
 
@@ -61,6 +61,15 @@ PAIRED_SCHEMA = pl.Schema(
         "latency_us": pl.Int64(),
     }
 )
+# The first 48 bits of a UUIDv7 are the UNIX milliseconds of its making (RFC 9562, section 5.7).
+_ID_MS = (
+    pl.col("prediction_id").str.slice(0, 13).str.replace("-", "", literal=True).str.to_integer(base=16, strict=False)
+)
+_ID_DAY = pl.from_epoch(_ID_MS, "ms").dt.date()
+_EVENT_DAY = pl.col("event_time").dt.date()
+FEEDBACK_SCHEMA = pl.Schema(
+    {"prediction_id": pl.String(), "outcome": pl.Boolean(), "observed_at": _UTC, "received_at": _UTC}
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +78,15 @@ class Landed:
 
     predictions: int
     paired: int
+    feedback: int
     batches: int
 
 
 def land(client: "redis.Redis", lake: Path) -> Landed:
-    """Move everything in the prediction stream to `lake`/predictions and `lake`/paired, partitioned by event day.
+    """Move everything in the prediction stream to `lake`: predictions/ and paired/ by event day, feedback/ by the id's day.
 
+    Feedback lies by the day on which its prediction's id was made: whoever writes it knows no more of the prediction than
+    the id, whoever reads it has the ids, and late feedback lies where the reader looks anyway.
     One landing at a time, over processes: a second one waits for the first. Raises msgspec.ValidationError on a
     foreign entry, which stays in the stream.
     """
@@ -85,17 +97,24 @@ def land(client: "redis.Redis", lake: Path) -> Landed:
 
 
 def _land(client: "redis.Redis", lake: Path) -> Landed:
-    predictions = paired = batches = 0
+    total = Landed(0, 0, 0, 0)
     while found := _next_batches(client):
         records = [record for _, batch in found for record in batch.decoded()]
         rows = [_prediction_row(r) for r in records if isinstance(r, PredictionRecord)]
         pairs = [_paired_row(r) for r in records if isinstance(r, PairedRecord)]
         name = f"{found[0][0].decode()}_{found[-1][0].decode()}.parquet"
-        _write(pl.DataFrame(rows, schema=PREDICTION_SCHEMA), lake / "predictions", name)
-        _write(pl.DataFrame(pairs, schema=PAIRED_SCHEMA), lake / "paired", name)
+        reports = [_feedback_row(r) for r in records if isinstance(r, FeedbackRecord)]
+        _write(pl.DataFrame(rows, schema=PREDICTION_SCHEMA), lake / "predictions", name, day=_EVENT_DAY)
+        _write(pl.DataFrame(pairs, schema=PAIRED_SCHEMA), lake / "paired", name, day=_EVENT_DAY)
+        _write(pl.DataFrame(reports, schema=FEEDBACK_SCHEMA), lake / "feedback", name, day=_ID_DAY)
         _acknowledge(client, found)
-        predictions, paired, batches = predictions + len(rows), paired + len(pairs), batches + len(found)
-    return Landed(predictions, paired, batches)
+        total = Landed(
+            total.predictions + len(rows),
+            total.paired + len(pairs),
+            total.feedback + len(reports),
+            total.batches + len(found),
+        )
+    return total
 
 
 def read_predictions(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
@@ -117,6 +136,26 @@ def read_paired(lake: Path, start: datetime, end: datetime) -> pl.DataFrame:
     return _read(lake / "paired", PAIRED_SCHEMA, ["prediction_id", "arm"], start, end)
 
 
+def read_feedback(lake: Path, prediction_ids: pl.Series, now: datetime) -> pl.DataFrame:
+    """What was observed of these predictions until `now` (event clock), each once: the last observation holds.
+
+    Columns prediction_id, outcome, observed_at, received_at. Of two made at one instant the one received last holds, and
+    where that is one instant too, the outcome true: an order that no duplicate and no delay can change.
+    """
+    days = prediction_ids.to_frame("prediction_id").select(_ID_DAY.unique().sort()).to_series()
+    files = [path for day in days for path in sorted((lake / "feedback" / f"day={day}").glob("*.parquet"))]
+    if not files:
+        return FEEDBACK_SCHEMA.to_frame()
+    return (
+        pl.scan_parquet(files, hive_partitioning=False)
+        .filter(pl.col("observed_at") <= now, pl.col("prediction_id").is_in(prediction_ids.implode()))
+        .sort("observed_at", "received_at", "outcome")
+        .unique("prediction_id", keep="last")
+        .sort("prediction_id")
+        .collect()
+    )
+
+
 def _next_batches(client: "redis.Redis") -> list[tuple[bytes, StreamBatch]]:
     entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(keys.PREDICTIONS, count=BATCHES_A_FILE)  # type: ignore[assignment]
     return [(entry_id, StreamBatch.from_fields(fields)) for entry_id, fields in entries]
@@ -135,10 +174,10 @@ def _acknowledge(client: "redis.Redis", found: list[tuple[bytes, StreamBatch]]) 
         pipe.execute()
 
 
-def _write(frame: pl.DataFrame, folder: Path, name: str) -> None:
-    by_day = frame.with_columns(day=pl.col("event_time").dt.date()).partition_by("day", as_dict=True, include_key=False)
-    for (day,), part in by_day.items():
-        target = folder / f"day={day}" / name
+def _write(frame: pl.DataFrame, folder: Path, name: str, *, day: pl.Expr) -> None:
+    by_day = frame.with_columns(day=day).partition_by("day", as_dict=True, include_key=False)
+    for (which,), part in by_day.items():
+        target = folder / f"day={which}" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_suffix(".tmp")
         part.write_parquet(staged)
@@ -180,3 +219,9 @@ def _paired_row(record: PairedRecord) -> dict[str, Any]:
     row = msgspec.structs.asdict(record.paired)
     row |= {"prediction_id": record.prediction_id, "event_time": record.event_time_us}
     return {name: row[name] for name in PAIRED_SCHEMA}
+
+
+def _feedback_row(record: FeedbackRecord) -> dict[str, Any]:
+    row = msgspec.structs.asdict(record)
+    row |= {"observed_at": record.observed_at_us, "received_at": record.received_at_us}
+    return {name: row[name] for name in FEEDBACK_SCHEMA}

@@ -13,7 +13,8 @@ def paired_rows(
     Args:
         predictions: rows of the prediction log; those that `baseline` answered count.
         paired: background scores; those of `canary` with outcome `ok` count.
-        labels: columns request_id, label (0 or 1) and matures_at, the event time by which either label is known.
+        labels: columns prediction_id, subject (rows of one subject count once), label (0 or 1) and matures_at, the event
+            time by which either label is known.
         baseline: Triton model of the baseline arm.
         canary: Triton model of the canary arm.
         now: event time; labels that mature later are left out.
@@ -29,11 +30,11 @@ def paired_rows(
     shadowed = paired.filter((pl.col("triton_model") == canary) & (pl.col("outcome") == "ok")).select(
         "prediction_id", canary="score"
     )
-    mature = labels.filter(pl.col("matures_at") <= now).select("request_id", "label", "matures_at")
+    mature = labels.filter(pl.col("matures_at") <= now).select("prediction_id", "subject", "label", "matures_at")
     return (
         answered.join(shadowed, on="prediction_id")
-        .unique("request_id", keep="first", maintain_order=True)
-        .join(mature, on="request_id")
-        .sort("matures_at", "request_id")
+        .join(mature, on="prediction_id", maintain_order="left")
+        .unique("subject", keep="first", maintain_order=True)
+        .sort("matures_at", "request_id", "subject")
         .select("request_id", pl.col("label").cast(pl.Float64), "baseline", "canary")
     )

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from orchestration.features.views import LATE_MIN
-from orchestration.ingestion.partitions import days, partition_path
 from orchestration.ingestion.predictions import read_generation, read_paired
 from orchestration.rollout.evidence import paired_rows
+from orchestration.rollout.ground_truth import labels_of
 from orchestration.rollout.policy import POLICY
 from orchestration.rollout.verdict import Verdict, judge
 from serving_gateway.contracts.rollout import RolloutState
@@ -60,19 +59,8 @@ def trial_rows(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> pl.
     return paired_rows(
         predictions,
         read_paired(lake, first, last + timedelta(microseconds=1)),
-        _labels(lake / "training", first, last),
+        labels_of(lake, predictions, now),
         baseline=baseline,
         canary=trial.canary,
         now=now,
     )
-
-
-def _labels(training: Path, first: datetime, last: datetime) -> pl.DataFrame:
-    """Outcomes of the flights whose requests were made in [first, last], from the days that have been ingested."""
-    # a request is made on the day of its flight or the one before
-    wanted = days(first.date(), last.date() + timedelta(days=2))
-    paths = [path for day in wanted if (path := partition_path(training, day)).exists()]
-    columns = {"request_id": pl.String(), "label": pl.Int8(), "sched_dep": pl.Datetime("us", "UTC")}
-    frames = [pl.read_parquet(path, columns=list(columns), hive_partitioning=False) for path in paths]
-    rows = pl.concat(frames) if frames else pl.DataFrame(schema=columns)
-    return rows.with_columns(matures_at=pl.col("sched_dep") + timedelta(minutes=LATE_MIN))

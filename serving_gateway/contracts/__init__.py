@@ -8,7 +8,14 @@ from serving_gateway.contracts.model import (
     RequestField,
 )
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
-from serving_gateway.contracts.prediction import LogRecord, PairedRecord, PairedScore, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction import (
+    FeedbackRecord,
+    LogRecord,
+    PairedRecord,
+    PairedScore,
+    PredictionRecord,
+    ViewAge,
+)
 from serving_gateway.contracts.prediction_log import StreamBatch, advanced
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
@@ -17,6 +24,7 @@ __all__ = [
     "Arms",
     "Feature",
     "FeatureField",
+    "FeedbackRecord",
     "Input",
     "LogRecord",
     "MinutesSince",

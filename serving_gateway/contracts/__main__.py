@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from serving_gateway.contracts import ModelContract, PairedRecord, PredictionRecord, RolloutState
+from serving_gateway.contracts import FeedbackRecord, ModelContract, PairedRecord, PredictionRecord, RolloutState
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "contracts"
-CONTRACTS = (RolloutState, ModelContract, PredictionRecord, PairedRecord)
+CONTRACTS = (RolloutState, ModelContract, PredictionRecord, PairedRecord, FeedbackRecord)
 
 
 def schemas() -> dict[str, bytes]:

@@ -1,6 +1,7 @@
-"""The prediction record: everything needed to judge one answered request later.
+"""The records of the prediction log: everything needed to judge one answered request later.
 
-Evolution: new fields have defaults, types never change, fields are never removed.
+Evolution: new fields have defaults, types never change, fields are never removed. A reader that does not know a kind stops
+at it, so of a new kind the readers learn first, then the gateways.
 """
 
 from typing import Literal
@@ -78,4 +79,18 @@ class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="k
     paired: PairedScore
 
 
-LogRecord = PredictionRecord | PairedRecord
+class FeedbackRecord(Struct, frozen=True, kw_only=True, tag="feedback", tag_field="kind"):
+    """Ground truth: what became of the row that `prediction_id` answered, as a caller reported it.
+
+    `observed_at_us` is when the outcome was seen, on the platform's event clock; `received_at_us` when a gateway took the
+    report, on the wall clock; both UTC microseconds since the epoch. Of several reports on one row the one observed last
+    holds, of those the one received last. The gateway cannot know every id: it may name a row that was never answered.
+    """
+
+    prediction_id: str
+    outcome: bool
+    observed_at_us: int
+    received_at_us: int
+
+
+LogRecord = PredictionRecord | PairedRecord | FeedbackRecord

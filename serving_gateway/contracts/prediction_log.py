@@ -23,7 +23,7 @@ class StreamBatch(Struct, frozen=True, kw_only=True):
     """One entry of the prediction stream: the frames of `segment` from byte `start` to byte `end`.
 
     Delivery is at least once: entries may repeat or overlap, so readers deduplicate by prediction id (and, for paired
-    records, arm). `records` is a MessagePack array.
+    records, arm; of feedback the latest holds). `records` is a MessagePack array.
     """
 
     segment: str

@@ -7,7 +7,7 @@ compared row by row whichever answered. Nothing of it touches an answer.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.contracts.prediction import Outcome, PairedRecord, PairedScore
@@ -84,12 +84,14 @@ class Background:
         outcome: Outcome = "ok"
         scores: list[float | None]
         try:
-            scores = list(await arm.score([row.packed for row in batch], deadline))
+            found = await arm.score([row.packed for row in batch], deadline)
+            scores = list(found)
         except ScoreError as error:
             outcome, scores = error.outcome, [None] * len(batch)
         latency_s = time.perf_counter() - started
         if outcome == "ok":
             self._metrics.scored("shadow", [latency_s] * len(batch))
+            self._compare(arm, batch, found)
         else:
             self._metrics.failed("shadow", outcome, len(batch))
         model, latency_us = arm.arm, int(latency_s * 1e6)
@@ -111,4 +113,14 @@ class Background:
                 )
                 for row, score in zip(batch, scores, strict=True)
             ]
+        )
+
+    def _compare(self, arm: LoadedArm, batch: Sequence[ScoringRow], scores: Sequence[float]) -> None:
+        """Count how far `arm` is from what was answered. In reverse, it is the canary that was compared."""
+        threshold = arm.contract.decision_threshold
+        pairs = list(zip(batch, scores, strict=True))
+        self._metrics.compared(
+            "shadow" if arm.name == "shadow" else "canary",
+            [abs(score - row.score) for row, score in pairs],
+            sum((score >= threshold) != row.decision for row, score in pairs),
         )

@@ -36,7 +36,9 @@ class EventClock:
         if not self._replay:
             return time.time_ns() // 1000
         if followed_us is None:
-            raise unavailable("the replay's clock is not set or unreadable: send event_time, or start the replay")
+            raise unavailable(
+                "the replay's clock is not set or unreadable: send event_time (with feedback: observed_at), or start the replay"
+            )
         return followed_us
 
 

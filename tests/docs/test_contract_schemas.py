@@ -20,6 +20,7 @@ def test_the_schemas_are_the_codes() -> None:
         ("ModelContract", {"inputs", "views", "artifact_digest"}),
         ("PredictionRecord", {"prediction_id", "vector", "score"}),
         ("PairedRecord", {"prediction_id", "paired"}),
+        ("FeedbackRecord", {"prediction_id", "outcome", "observed_at_us", "received_at_us"}),
     ],
 )
 def test_a_schema_says_what_a_document_needs(contract: str, required: set[str]) -> None:

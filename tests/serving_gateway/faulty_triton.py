@@ -76,7 +76,6 @@ def faulty_triton() -> Iterator[FaultyTriton]:
     server.address = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    yield server
 
     async def stop() -> None:
         listening.close()
@@ -85,10 +84,13 @@ def faulty_triton() -> Iterator[FaultyTriton]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
-    loop.close()
+    try:
+        yield server
+    finally:  # also when a test fails: a thread left behind would keep pytest from ending
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
 
 
 def _header(head: str, name: str) -> str | None:

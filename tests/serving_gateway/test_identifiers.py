@@ -1,6 +1,8 @@
 import uuid
 
-from serving_gateway.identifiers import uuid7
+import pytest
+
+from serving_gateway.identifiers import made_ms, uuid7
 
 
 def test_version_variant_and_time_are_where_the_rfc_puts_them() -> None:
@@ -12,3 +14,13 @@ def test_version_variant_and_time_are_where_the_rfc_puts_them() -> None:
 def test_ids_are_unique_and_sort_by_time() -> None:
     assert len({uuid7(5) for _ in range(10_000)}) == 10_000
     assert uuid7(1) < uuid7(2) < uuid7(2**40)
+
+
+def test_an_id_says_when_it_was_made() -> None:
+    assert [made_ms(uuid7(at)) for at in (0, 1_700_000_000_123, 2**48 - 1)] == [0, 1_700_000_000_123, 2**48 - 1]
+
+
+@pytest.mark.parametrize("other", ["", str(uuid.UUID(int=0)), str(uuid.uuid4()), uuid7(5) + "\n", f"{{{uuid7(5)}}}"])
+def test_what_is_no_uuid7_is_refused(other: str) -> None:
+    with pytest.raises(ValueError, match="UUIDv7"):
+        made_ms(other)

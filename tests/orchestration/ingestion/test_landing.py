@@ -60,7 +60,7 @@ def test_every_record_lands_once_and_the_stream_is_emptied(client: redis.Redis, 
     end = ship(client, 0, [prediction(i) for i in range(3)])
     ship(client, end, [paired(0), prediction(3)])
     landed = land(client, tmp_path)
-    assert (landed.predictions, landed.paired, landed.batches) == (4, 1, 2)
+    assert (landed.predictions, landed.paired, landed.feedback, landed.batches) == (4, 1, 0, 2)
     assert client.xlen(keys.PREDICTIONS) == 0
     assert client.hgetall(keys.LANDED) == {b"g1/1.seg": b"500"}
     rows = read_predictions(tmp_path, *DAY)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_gateway.contracts.prediction import PairedRecord, PairedScore, PredictionRecord, ViewAge
+from serving_gateway.contracts.prediction import FeedbackRecord, PairedRecord, PairedScore, PredictionRecord, ViewAge
 from serving_gateway.contracts.prediction_log import (
     StreamBatch,
     advanced,
@@ -28,6 +28,12 @@ PAIRED = PairedRecord(
     prediction_id="p",
     event_time_us=1,
     paired=PairedScore(arm="shadow", model_version="2", triton_model="m_v2", outcome="timeout"),
+)
+FEEDBACK = FeedbackRecord(prediction_id="p", outcome=True, observed_at_us=1, received_at_us=2)
+# As the first gateway that knew feedback wrote it: what lies in a spool or in the stream must stay readable.
+FEEDBACK_BYTES = bytes.fromhex(
+    "85a46b696e64a8666565646261636bad70726564696374696f6e5f6964a170a76f7574636f6d65c3ae6f627365727665645f61745f757301"
+    "ae72656365697665645f61745f757302"
 )
 
 
@@ -58,15 +64,15 @@ def test_zeros_at_the_end_are_no_frames() -> None:
     assert read_frames(frame + bytes(64)) == ([b"x"], len(frame))
 
 
-def test_records_of_both_kinds_survive_with_nan() -> None:
+def test_records_of_every_kind_survive_with_nan() -> None:
     batch = StreamBatch(
-        segment="g.1.2", start=3, end=9, records=encode_records(map(encode_record, [PREDICTION, PAIRED]))
+        segment="g.1.2", start=3, end=9, records=encode_records(map(encode_record, [PREDICTION, PAIRED, FEEDBACK]))
     )
     fields = {k.encode(): v if isinstance(v, bytes) else str(v).encode() for k, v in batch.to_fields().items()}
     again = StreamBatch.from_fields(fields)
     assert again == batch
-    prediction, paired = again.decoded()
-    assert paired == PAIRED
+    prediction, paired, feedback = again.decoded()
+    assert (paired, feedback) == (PAIRED, FEEDBACK)
     assert isinstance(prediction, PredictionRecord)
     assert math.isnan(prediction.vector[1])
     assert msgspec.structs.replace(prediction, vector=[]) == msgspec.structs.replace(PREDICTION, vector=[])
@@ -79,6 +85,11 @@ def test_a_record_without_the_newer_fields_is_read() -> None:
     record = decode_record(msgspec.msgpack.encode(document))
     assert isinstance(record, PredictionRecord)
     assert (record.outcome, record.views, record.sampling_fraction) == ("ok", [], 1.0)
+
+
+def test_feedback_that_was_written_before_is_read() -> None:
+    assert encode_record(FEEDBACK) == FEEDBACK_BYTES
+    assert decode_record(FEEDBACK_BYTES) == FEEDBACK
 
 
 @pytest.mark.parametrize(
