@@ -64,8 +64,8 @@ def _tell(notice: Notice, settings: Settings) -> None:
 
 
 def made_by_gateway(state: RolloutState) -> bool:
-    """Whether a gateway's reflex wrote this change: gateways sign as `gateway:<id>`."""
-    return state.phase == "rolled_back" and state.actor.startswith("gateway:")
+    """Whether a gateway's reflex wrote this change: gateways sign as `gateway:<id>`, also what they bring back."""
+    return state.phase == "rolled_back" and state.actor.startswith("gateway:") and state.restores is None
 
 
 def _observed(state: RolloutState, link: str) -> dg.AssetObservation:

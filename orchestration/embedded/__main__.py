@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.embedded.command import run_on_platform
-from orchestration.embedded.environment import NotReadyToStartError
+from orchestration.embedded.environment import NotReadyToStartError, admin_token_file
 from orchestration.embedded.stack import Stack
 from orchestration.embedded.terminal import end_like_interrupt
 from orchestration.settings import Settings
@@ -53,6 +53,7 @@ def _keep_up(settings: Settings, console: Console) -> int:
         console.print(f"\nThe platform is up; its state and logs are under {escape(str(settings.home))}\n")
         for what, address in urls(settings):
             console.print(f"  {what:14} {address}")
+        console.print(f"  {'Admin token':14} ADMIN_TOKEN, else in {escape(str(admin_token_file(settings)))}")
         console.print("\nCtrl-C stops it.")
         stack.wait()
     console.print("[red]the supervisor ended by itself[/]")

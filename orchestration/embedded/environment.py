@@ -1,6 +1,7 @@
 """What the embedded profile's processes need before they start: folders, free ports, environment variables."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -57,6 +58,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
     return {
         "EVENT_CLOCK": "replay",
+        **_admin_token(settings),
         **command_environment(settings),
         "REPORTS_PATH": str(settings.reports),
         "REDIS_SERVER": _redis_server(),
@@ -73,6 +75,25 @@ def command_environment(settings: Settings) -> dict[str, str]:
     ports = {name.upper(): str(getattr(settings, name)) for name in Settings.port_defaults()}
     homes = {"PLATFORM_HOME": str(settings.home), "DAGSTER_HOME": str(settings.home / "dagster")}
     return {**os.environ, **QUIET, **ports, **homes}
+
+
+def admin_token_file(settings: Settings) -> Path:
+    """Where the embedded profile keeps the token that changes of the rollout over HTTP need."""
+    return settings.home / "gateway" / "admin-token"
+
+
+def _admin_token(settings: Settings) -> dict[str, str]:
+    """The gateway's token where none is set: drawn once, readable by this user alone, so that no default is ever valid."""
+    if os.environ.get("ADMIN_TOKEN") or os.environ.get("ADMIN_TOKEN_FILE"):
+        return {}
+    file = admin_token_file(settings)
+    if not file.exists():
+        staged = file.with_suffix(".new")
+        staged.unlink(missing_ok=True)
+        staged.touch(mode=0o600)
+        staged.write_text(f"{secrets.token_urlsafe(24)}\n")
+        staged.replace(file)
+    return {"ADMIN_TOKEN_FILE": str(file)}
 
 
 def create_dagster_storage(environment: dict[str, str]) -> None:

@@ -122,7 +122,9 @@ def test_the_image_runs_as_nobody_special_and_holds_no_state() -> None:
 
 
 def test_nothing_in_the_files_is_a_secret() -> None:
-    assert not re.search(r"password|secret:|token|api_key", yaml.dump(SERVICES) + IMAGE, re.IGNORECASE)
+    passed_on = re.compile(r"(\w+): \$\{\1-\}")
+    text = passed_on.sub("", yaml.dump(SERVICES)) + IMAGE
+    assert not re.search(r"password|secret:|token|api_key", text, re.IGNORECASE)
 
 
 def test_a_file_of_settings_that_holds_one_is_not_kept() -> None:

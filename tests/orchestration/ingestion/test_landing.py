@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 import redis
 
-from orchestration.ingestion.predictions import land, read_paired, read_predictions
+from orchestration.ingestion.predictions import land, read_generation, read_paired, read_predictions
 from serving_gateway.contracts.prediction import (
     LogRecord,
     PairedRecord,
@@ -94,6 +95,17 @@ def test_rows_are_found_by_event_time(client: redis.Redis, tmp_path: Path) -> No
     land(client, tmp_path)
     assert read_predictions(tmp_path, *DAY)["prediction_id"].to_list() == ["p0001"]
     assert read_predictions(tmp_path, NOON, NOON + timedelta(days=2)).height == 2
+
+
+def test_files_from_before_a_field_are_read_with_its_default(client: redis.Redis, tmp_path: Path) -> None:
+    ship(client, 0, [prediction(1)])
+    land(client, tmp_path)
+    [old] = tmp_path.glob("predictions/*/*.parquet")
+    pl.read_parquet(old, hive_partitioning=False).drop("routing").write_parquet(old)
+    ship(client, 100, [msgspec.structs.replace(prediction(2), routing="forced")])
+    land(client, tmp_path)
+    assert read_predictions(tmp_path, *DAY)["routing"].to_list() == ["split", "forced"]
+    assert read_generation(tmp_path, 1, 1)["routing"].to_list() == ["split", "forced"]
 
 
 def test_an_empty_log_reads_as_an_empty_frame(client: redis.Redis, tmp_path: Path) -> None:

@@ -21,7 +21,16 @@ def arm(version: int) -> Arm:
     return Arm(model="m", version=str(version), triton_model=f"m_v{version}", contract_digest="d")
 
 
-def write_day(lake: Path, day: date, rng: np.random.Generator, *, trial: Trial, worse: float, rows: int = 300) -> None:
+def write_day(
+    lake: Path,
+    day: date,
+    rng: np.random.Generator,
+    *,
+    trial: Trial,
+    worse: float,
+    rows: int = 300,
+    routing: str = "split",
+) -> None:
     """A day of rows that the baseline answered and the canary shadowed; `worse` is added to the canary's logit."""
     asked = [datetime(day.year, day.month, day.day, 1, tzinfo=UTC) + timedelta(minutes=i) for i in range(rows)]
     names = [f"{day}-{trial.generation}-{i:04}" for i in range(rows)]
@@ -37,6 +46,7 @@ def write_day(lake: Path, day: date, rng: np.random.Generator, *, trial: Trial, 
             "epoch": trial.epoch,
             "generation": trial.generation,
             "score": score["m_v1"],
+            "routing": [routing] * rows,
         }
     )
     paired = pl.DataFrame(common | {"arm": "shadow", "triton_model": "m_v2", "outcome": "ok", "score": score["m_v2"]})
@@ -72,6 +82,16 @@ def test_rows_of_another_generation_do_not_count(tmp_path: Path) -> None:
     write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=Trial("m_v2", 1, 2), worse=1.5)
     verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=NOON + timedelta(days=1))
     assert (verdict.outcome, verdict.rows) == ("inconclusive", 0)
+
+
+def test_rows_whose_caller_chose_the_arm_are_no_evidence(tmp_path: Path) -> None:
+    """Else whoever repeats one request to one arm, knowing its answer, would decide the trial."""
+    rng, now = np.random.default_rng(1), NOON + timedelta(days=2)
+    write_day(tmp_path, NOON.date(), rng, trial=TRIAL, worse=1.5, routing="forced")
+    verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now)
+    assert (verdict.outcome, verdict.rows) == ("inconclusive", 0)
+    write_day(tmp_path, NOON.date() + timedelta(days=1), rng, trial=TRIAL, worse=0.0, rows=100)
+    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).rows == 100
 
 
 def test_rows_count_only_when_either_label_would_be_known(tmp_path: Path) -> None:
