@@ -45,7 +45,7 @@ def brought_forward(
     in_store = set(stored)
     forgotten = [state for state in served if state not in in_store]
     unseen = _unseen(served, stored)
-    base = _base(newest, stands, unseen)
+    base = _base(served, stands, unseen)
     ended = _ended_by_store(unseen) if base is newest else _ended_by_gateway(base, forgotten)
     why = f"restored forward: the store held {_place(stands)}, {_place(newest)} was served"
     content = base
@@ -67,25 +67,24 @@ def brought_forward(
 
 
 def _unseen(served: Sequence[RolloutState], stored: Sequence[RolloutState]) -> list[RolloutState]:
-    """Changes in the store that this gateway does not know. What is older than anything it remembers is past, not news."""
+    """Changes in the store that this gateway does not know. What is older than its whole memory is past, not news."""
     known = set(served)
-    common = next((at for at, state in enumerate(stored) if state in known), None)
-    if common is None:
-        return [state for state in stored if state.time > served[-1].time]
-    return [state for state in stored[common:] if state not in known]
+    return [state for state in stored if state not in known and state.time > served[0].time]
 
 
-def _base(newest: RolloutState, stands: RolloutState | None, unseen: Sequence[RolloutState]) -> RolloutState:
+def _base(served: Sequence[RolloutState], stands: RolloutState | None, unseen: Sequence[RolloutState]) -> RolloutState:
     """Whose content goes on: what was served, or what the store holds."""
+    newest = served[-1]
     if stands is None:
         return newest
+    decided = max((state.time for state in served if state.restores is None), default="")
+    if any(state.phase == "stable" and state.restores is None and state.time > decided for state in unseen):
+        return stands  # what serves was chosen anew: nothing of a past that is not true is left in it
     if stands.restores is not None:  # another gateway was faster: the newer of what the two had served
         return newest if (newest.restores or newest.position) > stands.restores else stands
     if stands.epoch > newest.epoch:  # it was restored while this gateway was away, and people went on from there
         return stands
-    # The store went back. A change made on what it then held rests on a past that is not true, unless it chose anew
-    # what serves: then nothing of that past is left in it.
-    return stands if any(s.phase == "stable" and s.restores is None for s in unseen) else newest
+    return newest  # the store went back, and a change made on what it then held rests on a past that is not true
 
 
 def _ended_by_store(unseen: Sequence[RolloutState]) -> RolloutState | None:

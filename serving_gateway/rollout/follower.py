@@ -149,7 +149,7 @@ class Follower:
             return ""
         problem = await self._load(state)
         if not problem:
-            self._memory.keep(history)
+            await asyncio.to_thread(self._memory.keep, history)
         return problem
 
     async def _load(self, state: RolloutState) -> str:

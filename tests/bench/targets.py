@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving_gateway.settings import Settings
-from tests.bench import requests
+from tests.bench import asking
 from tests.bench.backends import Backends
 from tests.bench.workload import Workload
 from tests.servers import ROOT, answers_200, free_port, running
@@ -119,21 +119,21 @@ def _healthy(port: int) -> Callable[[], bool]:
 
 
 def _proxied(path: str) -> Callable[[Workload], list[bytes]]:
-    return lambda workload: requests.tensors(workload, path)
+    return lambda workload: asking.tensors(workload, path)
 
 
 def _infer(workload: Workload) -> list[bytes]:
     from orchestration.training.contract import triton_name
 
-    return requests.tensors(workload, f"/v2/models/{triton_name(workload.contract)}/infer")
+    return asking.tensors(workload, f"/v2/models/{triton_name(workload.contract)}/infer")
 
 
 def _features(workload: Workload) -> list[bytes]:
-    return requests.given_features(workload, "/predict")
+    return asking.given_features(workload, "/predict")
 
 
 def _entities(workload: Workload) -> list[bytes]:
-    return requests.by_entities(workload, "/predict")
+    return asking.by_entities(workload, "/predict")
 
 
 def _scores(workload: Workload) -> NDArray[np.float32]:
@@ -144,7 +144,7 @@ def _stored_scores(workload: Workload) -> NDArray[np.float32]:
     return workload.stored_scores
 
 
-_tensor, _document = requests.score_of_tensor, requests.score_of_document
+_tensor, _document = asking.score_of_tensor, asking.score_of_document
 TARGETS: Mapping[str, Target] = {
     "direct": Target("direct", _infer, _tensor, _scores, _direct),
     "nginx": Target("direct", _proxied("/plain"), _tensor, _scores, _nginx, _no_nginx),

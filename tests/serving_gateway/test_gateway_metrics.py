@@ -16,10 +16,10 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def used(metrics: Metrics) -> Metrics:
     """With something in every metric."""
-    metrics.scored("baseline", "ok", 3, 0.002)
-    metrics.scored("baseline", "ok", 1, 0.3)
-    metrics.scored("canary", "timeout", 2, 0.0)
-    metrics.scored("shadow", "ok", 1, 9.0)
+    metrics.scored("baseline", [0.002] * 3)
+    metrics.scored("baseline", [0.3])
+    metrics.failed("canary", "timeout", 2)
+    metrics.scored("shadow", [9.0])
     metrics.views("weather", "present").inc()
     metrics.views("tail", "expired").inc()
     for age_s in (60, 61.5):
@@ -62,7 +62,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 def test_the_exposition_is_the_golden_one() -> None:
-    """Written by prometheus_client, before it was ours; the control arm came later."""
+    """Written by prometheus_client, before it was ours; the control arm, the comparisons and the feedback came later."""
     assert used(Metrics()).exposition().decode() == GOLDEN.read_text()
 
 
@@ -89,8 +89,8 @@ def test_every_arm_counts_from_the_start() -> None:
 def test_a_batch_is_as_many_observations_as_it_has_rows() -> None:
     one, many = Metrics(), Metrics()
     for _ in range(32):
-        one.scored("canary", "ok", 1, 0.0031)
-    many.scored("canary", "ok", 32, 0.0031)
+        one.scored("canary", [0.0031])
+    many.scored("canary", [0.0031] * 32)
     assert shown(one) == shown(many)
 
 

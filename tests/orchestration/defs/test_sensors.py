@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from orchestration.defs.common import DAILY_ASSETS
@@ -312,6 +313,15 @@ def test_a_trip_that_cannot_be_kept_is_looked_at_again_unless_slack_was_asked(
 def test_what_a_gateway_changes_besides_is_no_trip(scene: Scene) -> None:
     scene.store.write(first_state(arm(1), **by("gateway:east", "restored")), None)
     assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "gateway:east")]
+    assert scene.notices() == []
+
+
+def test_a_rollback_that_a_gateway_brings_back_is_no_trip_and_the_retold_past_no_change(scene: Scene) -> None:
+    first = first_state(arm(1), **by("test"))
+    trip = rolled_back(first, **by("gateway:east", "10 failed in a row"))
+    restored = msgspec.structs.replace(trip, epoch=2, generation=1, restores=trip.position)
+    scene.store.write(restored, None, forgotten=[first, trip])
+    assert observed(scene.result(record_rollout_changes)) == [(1, "rolled_back", "gateway:east")]
     assert scene.notices() == []
 
 

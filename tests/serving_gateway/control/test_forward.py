@@ -157,6 +157,24 @@ def test_a_baseline_published_to_an_empty_store_goes_on() -> None:
     assert traffic(forward.state) == traffic(anew)
 
 
+def test_also_where_the_store_forgot_it_and_came_back_with_it() -> None:
+    """One gateway restored what it had served while the baseline chosen anew was away with the store's file."""
+    anew = first_state(THREE, **by(60))
+    restored = must(told(ALL, [])).state
+    faster = must(told(ALL, [anew]))
+    assert faster.state.position == restored.position
+    forward = must(told([*ALL, restored], [anew, *faster.forgotten, faster.state]))
+    assert traffic(forward.state) == traffic(anew)
+    assert forward.state.position == (3, 1)
+
+
+def test_but_not_a_baseline_chosen_before_what_is_served() -> None:
+    """A gateway that was away for long restores an old choice of another past."""
+    old = first_state(THREE, **by(2))
+    faster = must(told([old], []))
+    assert traffic(must(told(ALL, [*faster.forgotten, faster.state])).state) == traffic(NEXT)
+
+
 def test_what_is_tried_on_a_baseline_chosen_anew_goes_on_unless_it_was_rolled_back() -> None:
     anew = first_state(ONE, **by(60))
     for tried, phase in ((THREE, "canary"), (TWO, "rolled_back")):

@@ -122,6 +122,7 @@ def test_a_gateway_that_starts_looks_at_the_store_before_it_listens(
     """Else it would give a canary that was rolled back its share again until the first poll."""
     settings = Settings.load({"REDIS_URL": redis_url, "PLATFORM_HOME": str(tmp_path), "GATEWAY_ID": "g1"})
     LastKnownGood(settings.folder / "rollout", "g1").save([CANARY])
+    publish_state(redis_url, CANARY, CONTRACT, TWO)
     publish_state(redis_url, state_of(CONTRACT, generation=2), CONTRACT, TWO)
     at_start: list[int | None] = []
 

@@ -11,6 +11,7 @@ import uvloop
 
 from serving_gateway.http import Request, Response
 from serving_gateway.instruments.slots import SlotFile
+from serving_gateway.routes import awaited
 from serving_gateway.settings import Settings
 from serving_gateway.transport.listening import CannotListenError, listening_socket
 from serving_gateway.transport.server import HttpServer
@@ -32,7 +33,7 @@ def settings() -> Settings:
 async def started(handle: Handle = ok, listener: socket.socket | None = None) -> tuple[HttpServer, socket.socket]:
     """A server, and the socket that it accepts from, which a parent would keep."""
     listener = listener or listening_socket(settings())
-    server = HttpServer(handle, settings(), listener.dup())
+    server = HttpServer(awaited(handle), settings(), listener.dup())
     await server.start()
     return server, listener
 
@@ -183,7 +184,8 @@ def test_who_has_fewer_connections_takes_the_next() -> None:
         files = [SlotFile(), SlotFile()]
         listener = listening_socket(settings())
         servers = [
-            HttpServer(answering(b"#%d" % n), settings(), listener.dup(), files[n], [files[1 - n]]) for n in (0, 1)
+            HttpServer(awaited(answering(b"#%d" % n)), settings(), listener.dup(), files[n], [files[1 - n]])
+            for n in (0, 1)
         ]
         await servers[0].start()
         clients = [await connected(listener) for _ in range(10)]
@@ -208,7 +210,7 @@ def test_where_the_one_with_fewer_is_stuck_the_other_takes_all_the_same() -> Non
         stuck = SlotFile()
         stuck.load = 1
         listener = listening_socket(settings())
-        server = HttpServer(ok, settings(), listener.dup(), SlotFile(), [stuck])
+        server = HttpServer(awaited(ok), settings(), listener.dup(), SlotFile(), [stuck])
         await server.start()
         clients = [await connected(listener) for _ in range(10)]
         assert [(await asked(client))[0] for client in clients] == [b"ok"] * 10
@@ -237,7 +239,7 @@ def test_out_of_descriptors_it_waits_instead_of_spinning(caplog: pytest.LogCaptu
     async def main() -> None:
         listener = listening_socket(settings())
         exhausted = Exhausted(fileno=listener.dup().detach())
-        server = HttpServer(ok, settings(), exhausted)
+        server = HttpServer(awaited(ok), settings(), exhausted)
         await server.start()
         client = await connected(listener)
         began = time.monotonic()

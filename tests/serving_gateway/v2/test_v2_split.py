@@ -84,7 +84,7 @@ def logged(front: Front, request_id: str) -> list:  # type: ignore[type-arg]
 
 def test_every_row_is_logged_and_shadowed(front: Front) -> None:
     before = front.gateway.metric('serving_app_requests_total{model_variant="baseline",outcome="ok"}')
-    key = next(f"k{at}" for at in range(99) if place(STATE.salt, f"k{at}", STATE.canary_weight_bp) != "canary")
+    key = next(f"k{at}" for at in range(99) if place(STATE.salt, f"k{at}", STATE.canary_weight_bp) == "baseline")
     rows = vectors(5, seed=4)
     answer = infer(front, document(rows, id="logged"), key=key).json()
     ids = answer["parameters"]["prediction_ids"].split(",")

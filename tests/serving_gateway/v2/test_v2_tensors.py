@@ -175,7 +175,7 @@ def test_a_header_length_that_is_none(length: str) -> None:
 
 def row(score: float, contract: object = CONTRACT) -> ScoringRow:
     arm = LoadedArm("baseline", arm_of(contract), contract, TritonClient("127.0.0.1:1"))  # type: ignore[arg-type]
-    return ScoringRow("p", {}, 0, False, array("f"), b"", arm=arm, score=score)
+    return ScoringRow(None, "p", {}, 0, "baseline", array("f"), b"", arm=arm, score=score)  # type: ignore[arg-type]
 
 
 def test_the_answer_in_both_forms() -> None:

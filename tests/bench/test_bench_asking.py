@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orchestration.features.inputs import vectors
 from orchestration.features.training import ENTITIES, REQUEST_FIELDS
 from orchestration.training.contract import build_contract
-from tests.bench import requests
+from tests.bench import asking
 from tests.bench.workload import Workload
 from tests.synthetic import START, synthetic_inputs, synthetic_rows
 
@@ -61,7 +61,7 @@ def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:
 
 def test_given_features_are_the_vector(made: Workload) -> None:
     for request, vector, entity in zip(
-        requests.given_features(made, "/predict"),
+        asking.given_features(made, "/predict"),
         made.vectors,
         made.requests.select(ENTITIES).rows(named=True),
         strict=True,
@@ -78,34 +78,34 @@ def test_given_features_are_the_vector(made: Workload) -> None:
 
 def test_tensors_are_the_vector_and_carry_a_key_of_their_own(made: Workload) -> None:
     keys = set()
-    for request, vector in zip(requests.tensors(made, "/v2/models/m/infer"), made.vectors, strict=True):
+    for request, vector in zip(asking.tensors(made, "/v2/models/m/infer"), made.vectors, strict=True):
         path, headers, body = parsed(request)
         at = int(headers["inference-header-content-length"])
         document = json.loads(body[:at])
         assert path == "/v2/models/m/infer"
         assert document["inputs"][0]["shape"] == [1, len(vector)]
         assert body[at:] == vector.astype("<f4").tobytes()
-        keys.add(headers[requests.ROUTING_HEADER])
+        keys.add(headers[asking.ROUTING_HEADER])
     assert len(keys) == ROWS
 
 
 def test_by_entities_only_the_requests_own_fields_are_sent(made: Workload) -> None:
-    _, _, body = parsed(requests.by_entities(made, "/predict")[3])
+    _, _, body = parsed(asking.by_entities(made, "/predict")[3])
     row = made.requests.row(3, named=True)
-    assert json.loads(body) == {name: requests._shortest(row[name]) for name in (*ENTITIES, *REQUEST_FIELDS)}
+    assert json.loads(body) == {name: asking._shortest(row[name]) for name in (*ENTITIES, *REQUEST_FIELDS)}
 
 
 def test_the_file_holds_each_request_behind_its_length(tmp_path: Path) -> None:
-    data = requests.write(tmp_path / "all", [b"one", b"", b"three"]).read_bytes()
+    data = asking.write(tmp_path / "all", [b"one", b"", b"three"]).read_bytes()
     assert data == struct.pack("<I3sI", 3, b"one", 0) + struct.pack("<I5s", 5, b"three")
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_the_shortest_digits_give_the_same_float32(value: float) -> None:
-    sent = json.loads(json.dumps(requests._shortest(value)))
+    sent = json.loads(json.dumps(asking._shortest(value)))
     assert np.float32(sent) == np.float32(value)
     assert len(json.dumps(sent)) <= len(json.dumps(value))
 
 
 def test_missing_values_are_null() -> None:
-    assert [requests._shortest(value) for value in (float("nan"), None, 3, "B6")] == [None, None, 3, "B6"]
+    assert [asking._shortest(value) for value in (float("nan"), None, 3, "B6")] == [None, None, 3, "B6"]
