@@ -116,3 +116,20 @@ def test_a_fraction_of_the_rows_is_sampled_by_their_ids(spool: Spool) -> None:
     assert 420 < len(found) < 580  # .25 of 2000, more than four standard deviations either way
     again = scored(spool, metrics, (served, 2000, BASELINE))
     assert [r.prediction_id for r in again] == [r.prediction_id for r in found] * 2
+
+
+def test_how_far_two_models_are_apart_is_counted_for_the_one_on_trial(spool: Spool) -> None:
+    """What was answered here is 0.0, below the threshold of .5."""
+    metrics, canary = Metrics(), ScriptedArm("canary", 0.0)
+    shadowed = served_by(BASELINE, shadow=ScriptedArm("shadow", 0.75))
+    reversed_ = served_by(BASELINE, canary=canary, reverse=ScriptedArm("baseline", 0.25))
+    failed = served_by(BASELINE, shadow=ScriptedArm("shadow", failing()))
+    scored(spool, metrics, (shadowed, 4, BASELINE), (reversed_, 2, canary), (failed, 3, BASELINE))
+    found = {
+        variant: [
+            value(metrics, f'serving_app_{name}{{model_variant="{variant}"}}')
+            for name in ("score_difference_count", "score_difference_sum", "decision_flips_total")
+        ]
+        for variant in ("shadow", "canary")
+    }
+    assert found == {"shadow": [4, 3.0, 4], "canary": [2, 0.5, 0]}
