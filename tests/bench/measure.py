@@ -11,7 +11,7 @@ import redis
 from numpy.typing import NDArray
 
 from serving_gateway.control import keys
-from tests.bench import counts, requests
+from tests.bench import asking, counts
 from tests.bench.backends import Backends
 from tests.bench.load import Seen, load
 from tests.bench.rows import Row
@@ -64,7 +64,7 @@ def prepare(workload: Workload, folder: Path, name: str) -> Prepared:
     target = TARGETS[name]
     made = target.made(workload)
     at = np.linspace(0, len(made) - 1, CHECKED).astype(int)
-    file = requests.write(folder / f"{name}.requests", made)
+    file = asking.write(folder / f"{name}.requests", made)
     return Prepared(file, [made[i] for i in at], target.expected(workload)[at])
 
 
