@@ -90,7 +90,7 @@ def measure(bench: Bench, name: str, *, connections: int, repetition: int) -> Ro
 
 def check(name: str, prepared: Prepared, port: int) -> None:
     """Ask what was prepared to be checked. Raises NotComparableError where a score is not ONNX Runtime's."""
-    found = np.array(requests.scores(port, prepared.asked, TARGETS[name].read))
+    found = np.array(asking.scores(port, prepared.asked, TARGETS[name].read))
     worst = float(np.abs(found - prepared.expected).max())
     if not worst <= TOLERANCE:
         raise NotComparableError(f"{name}: scores differ from ONNX Runtime's by {worst:.1e}")
