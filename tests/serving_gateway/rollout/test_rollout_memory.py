@@ -211,4 +211,4 @@ def test_nor_with_a_real_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_nor_in_very_many_histories() -> None:
-    check(20_000)
+    check(5_000)
