@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from serving_gateway.access import Tokens, require_key
 from serving_gateway.contracts.prediction import FeedbackRecord
 from serving_gateway.contracts.prediction_log import encode_record
 from serving_gateway.http import ApiError, Request, Respond, json_response, unavailable
@@ -85,8 +86,16 @@ class Feedback:
     """The handler of /feedback. `event_now_us` is the event clock, in UTC microseconds; it may raise ApiError 503."""
 
     def __init__(
-        self, *, spool: Spool, metrics: Metrics, max_rows: int, event_now_us: Callable[[], int], replay: bool
+        self,
+        *,
+        keys: Tokens,
+        spool: Spool,
+        metrics: Metrics,
+        max_rows: int,
+        event_now_us: Callable[[], int],
+        replay: bool,
     ) -> None:
+        self._keys = keys
         self._parser = FeedbackParser(max_rows)
         self._spool = spool
         self._metrics = metrics
@@ -95,6 +104,7 @@ class Feedback:
 
     def __call__(self, request: Request, respond: Respond) -> None:
         """Take all rows or none. The same report twice is the same; unknown ids are taken, another gateway may know them."""
+        require_key(self._keys, request)
         reports = self._parser.parse(request.body)
         received_us = time.time_ns() // 1000
         kept = records(reports, received_us=received_us, event_now_us=self._event_now_us, replay=self._replay)

@@ -142,26 +142,12 @@ class Gateway:
         rollout = RolloutRoutes(
             gateway=gateway, follower=self._follower, store=self._store, admins=Tokens(self._settings.admin_tokens)
         )
-        feedback = Feedback(
-            spool=self._spool,
-            metrics=metrics,
-            max_rows=self._settings.max_rows,
-            event_now_us=lambda: clock.now_us(self._follower.clock_us),
-            replay=self._settings.replay,
-        )
-        status = Status(
-            gateway=gateway,
-            follower=self._follower,
-            tripwire=self._tripwire,
-            store=self._store,
-            links=self._settings.links,
-        )
         return Router(
             {
                 "/": {"GET": page},
-                "/status": {"GET": awaited(status)},
+                "/status": {"GET": awaited(self._status())},
                 "/predict": {"POST": predict},
-                "/feedback": {"POST": feedback},
+                "/feedback": {"POST": self._feedback(metrics, keys, clock)},
                 "/health": {"GET": awaited(operations.health)},
                 "/ready": {"GET": awaited(operations.ready)},
                 "/metrics": {"GET": awaited(operations.metrics)},
@@ -179,6 +165,25 @@ class Gateway:
                 triton=self._passed_through,
                 settings=self._settings,
             ),
+        )
+
+    def _feedback(self, metrics: Metrics, keys: Tokens, clock: EventClock) -> Feedback:
+        return Feedback(
+            keys=keys,
+            spool=self._spool,
+            metrics=metrics,
+            max_rows=self._settings.max_rows,
+            event_now_us=lambda: clock.now_us(self._follower.clock_us),
+            replay=self._settings.replay,
+        )
+
+    def _status(self) -> Status:
+        return Status(
+            gateway=self._settings.gateway_id,
+            follower=self._follower,
+            tripwire=self._tripwire,
+            store=self._store,
+            links=self._settings.links,
         )
 
     async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], object] = lambda: None) -> None:

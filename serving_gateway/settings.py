@@ -125,7 +125,11 @@ class Settings:
         "ADMIN_TOKEN_FILE", "", token_lines, "the same from a file: `token` or `name:token` a line", secret=True
     )
     api_keys: tuple[NamedToken, ...] = _setting(
-        "API_KEYS_FILE", "", token_lines, "keys that predictions need, `key` or `name:key` a line", secret=True
+        "API_KEYS_FILE",
+        "",
+        token_lines,
+        "keys that predictions and feedback need, `key` or `name:key` a line",
+        secret=True,
     )
     dagster_port: int = _setting("DAGSTER_PORT", "3000", _port, "Dagster on loopback, where DAGSTER_URL is not set")
     dagster_url: str = _setting(

@@ -77,7 +77,7 @@ function drawArms(status, window) {
     const rate = window.seconds ? window.growth("serving_app_requests_total", of) / window.seconds : null;
     return element("tr", { class: arm },
       element("th", { scope: "row" }, element("span", { class: "dot", "aria-hidden": "true" }), arm),
-      element("td", { "data-label": "Model" }, named(models[arm]), element("small", {}, models[arm].triton_model)),
+      element("td", { "data-label": "Model" }, named(models[arm]), ...inTriton(models[arm])),
       cell("Share of keys", shares[arm]),
       cell("Rows/s", rate === null ? "…" : rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en"), sparkline(rates)),
       cell("p50", duration(window.quantile(0.5, "serving_app_request_latency_seconds", arm))),
@@ -86,6 +86,11 @@ function drawArms(status, window) {
   });
   draw("window", [window.seconds ? `over the last ${Math.round(window.seconds)} s, as this gateway sees them` : "counting"]);
   draw(byId("arms").tBodies[0], rows.length ? rows : [element("tr", {}, element("td", { colspan: "7" }, "No model is served yet."))]);
+}
+
+/** Triton's name of a model, where it is not the one that follows from the version. */
+function inTriton(arm) {
+  return arm.triton_model === `${arm.model}_v${arm.version}` ? [] : [element("small", {}, arm.triton_model)];
 }
 
 function sparkline(values) {

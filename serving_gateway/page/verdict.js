@@ -74,8 +74,10 @@ function serves(status) {
   if (!state) return `${status.problem}.`;
   const { baseline, canary, shadow } = state.arms;
   const weight = serving.canary_weight_bp;
+  const fraction = share(state.shadow_fraction * 10000);
+  if (weight && shadow?.triton_model === canary.triton_model) return `${named(baseline)} answers ${share(10000 - weight)} of the keys, canary ${named(canary)} answers ${share(weight)} and shadows ${fraction === "100 %" ? "the rest" : `${fraction} of the rest`}.`;
   const answers = weight ? `${named(baseline)} answers ${share(10000 - weight)} of the keys, canary ${named(canary)} answers ${share(weight)}` : `${named(baseline)} answers everything`;
-  const scored = shadow ? `, ${named(shadow)} shadows ${share(state.shadow_fraction * 10000)}` : "";
+  const scored = shadow ? `, ${named(shadow)} shadows ${fraction}` : "";
   return `${answers}${scored}.`;
 }
 

@@ -1,5 +1,6 @@
 """Ground truth through a real gateway: from POST /feedback over Redis to Parquet."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -80,9 +81,18 @@ def test_reports_land_beside_their_predictions_exactly_once(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def gateway(redis_url: str, tmp_path: Path) -> "pytest.FixtureRequest":
+def gateway(redis_url: str, tmp_path: Path) -> Iterator[GatewayProcess]:
     with gateway_process(tmp_path, redis_url, GATEWAY_MAX_ROWS="2", GATEWAY_SPOOL_MAX_BYTES="300") as found:
         yield found
+
+
+def test_who_may_not_ask_may_not_report_either(redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("k3y\n")
+    report = {"prediction_id": NEVER_ANSWERED, "outcome": 1, "observed_at": EARLIER}
+    with gateway_process(tmp_path, redis_url, API_KEYS_FILE=str(tmp_path / "keys")) as gateway:
+        refused = gateway.client.post("/feedback", json=report)
+        assert (refused.status_code, "www-authenticate" in refused.headers) == (401, True)
+        assert gateway.client.post("/feedback", json=report, headers={"x-api-key": "k3y"}).status_code == 200
 
 
 def test_refusals_leave_nothing_in_the_log(gateway: GatewayProcess, redis_url: str) -> None:
