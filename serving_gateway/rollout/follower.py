@@ -149,7 +149,8 @@ class Follower:
             return ""
         problem = await self._load(state)
         if not problem:
-            await asyncio.to_thread(self._memory.keep, history)
+            # A gateway that stops just now still keeps what it has served.
+            await asyncio.shield(asyncio.to_thread(self._memory.keep, history))
         return problem
 
     async def _load(self, state: RolloutState) -> str:

@@ -11,7 +11,7 @@ import redis
 from numpy.typing import NDArray
 
 from serving_gateway.control import keys
-from tests.bench import counts, requests
+from tests.bench import asking, counts
 from tests.bench.backends import Backends
 from tests.bench.load import Seen, load
 from tests.bench.rows import Row
@@ -64,7 +64,7 @@ def prepare(workload: Workload, folder: Path, name: str) -> Prepared:
     target = TARGETS[name]
     made = target.made(workload)
     at = np.linspace(0, len(made) - 1, CHECKED).astype(int)
-    file = requests.write(folder / f"{name}.requests", made)
+    file = asking.write(folder / f"{name}.requests", made)
     return Prepared(file, [made[i] for i in at], target.expected(workload)[at])
 
 
@@ -90,7 +90,7 @@ def measure(bench: Bench, name: str, *, connections: int, repetition: int) -> Ro
 
 def check(name: str, prepared: Prepared, port: int) -> None:
     """Ask what was prepared to be checked. Raises NotComparableError where a score is not ONNX Runtime's."""
-    found = np.array(requests.scores(port, prepared.asked, TARGETS[name].read))
+    found = np.array(asking.scores(port, prepared.asked, TARGETS[name].read))
     worst = float(np.abs(found - prepared.expected).max())
     if not worst <= TOLERANCE:
         raise NotComparableError(f"{name}: scores differ from ONNX Runtime's by {worst:.1e}")

@@ -15,7 +15,7 @@ from serving_gateway.identifiers import uuid7
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1e6)
-ID = uuid7(NOW_US // 1000 - 60_000)
+ID = "019ca944-1fa0-7c8b-8fea-520fb384fb9a"  # made a minute before NOW; a literal, for tests are named after it
 OTHER = uuid7(NOW_US // 1000 - 50_000)
 FUTURE = uuid7(NOW_US // 1000 + 2 * 86_400_000)
 VERSION_4 = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
