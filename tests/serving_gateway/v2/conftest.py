@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import redis
 from tritonclient import http
 from tritonclient.http import aio
 
-from tests.servers import RedisServer, TritonServer, redis_server
+from tests.servers import RedisServer, redis_server, triton_server
 from tests.serving_gateway.support import (
     CONTRACT,
     TWO,
@@ -42,10 +41,13 @@ class Front:
 
 
 @pytest.fixture(scope="package")
-def front(triton: TritonServer, triton_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """delay_v1 answers, delay_v2 is canary with 30 % of the keys and shadows the rest; mixed and trouble are Triton's own."""
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """delay_v1 answers, delay_v2 is canary with 30 % of the keys and shadows the rest; mixed and trouble are Triton's own.
+
+    On a Triton of its own: others' tests run meanwhile, and look at everything that the shared one has.
+    """
     home = tmp_path_factory.mktemp("v2")
-    with loaded(triton, triton_home), redis_server(home) as server:
+    with triton_server(home / "triton") as triton, loaded(triton, home / "triton"), redis_server(home) as server:
         with redis.Redis.from_url(server.url) as client:
             put_all_views(client)
         publish_state(server.url, STATE, CONTRACT, TWO)
