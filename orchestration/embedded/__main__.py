@@ -18,7 +18,7 @@ _INTERRUPTED = 130
 def urls(settings: Settings) -> list[tuple[str, str]]:
     """(what, address) of everything a person can open."""
     return [
-        ("Gateway", f"{settings.gateway_url}/rollout"),
+        ("Gateway", f"{settings.gateway_url}/"),
         ("Dagster", settings.dagster_url),
         ("MLflow", settings.mlflow_url),
         ("Drift reports", f"{settings.reports_url}/drift/"),
