@@ -59,7 +59,7 @@ async def _answer(gateway: Gateway, settings: Settings, scope: Scope, receive: R
     else:
         if request is None:
             return
-        gateway.handle(request, answered.set_result)
+        gateway.handle(request, lambda response: None if answered.done() else answered.set_result(response))
     response = await answered
     headers = [("content-type", response.content_type), ("content-length", str(len(response.body))), *response.headers]
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

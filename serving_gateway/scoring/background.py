@@ -71,12 +71,15 @@ class Background:
     async def _work(self, arm: LoadedArm) -> None:
         """Score what waits for `arm`; while a batch is in flight the next one gathers. Ends when nothing waits."""
         queue = self._queues[arm]
-        while queue:
-            await asyncio.sleep(GATHER_S)
-            batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
-            self._rows -= len(batch)
-            await self._score(arm, batch)
-        del self._queues[arm]
+        try:
+            while queue:
+                await asyncio.sleep(GATHER_S)
+                batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+                self._rows -= len(batch)
+                await self._score(arm, batch)
+        finally:  # whatever ended it: who comes next starts another
+            self._rows -= len(queue)
+            del self._queues[arm]
 
     async def _score(self, arm: LoadedArm, batch: list[ScoringRow]) -> None:
         started = time.perf_counter()

@@ -10,7 +10,7 @@ SWEEP_S = 0.01
 
 
 class Deadlines:
-    """Calls with their deadlines (event loop time), watched in the order in which they come due.
+    """Calls with their deadlines (event loop time), the first to come due first.
 
     `late` is told of a call that is not settled at its deadline, within SWEEP_S. The timer rests while nothing is watched.
     """
@@ -21,8 +21,12 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, call: Call, deadline: float) -> None:
-        """Watch `call`; its deadline is not before that of the calls watched already."""
-        self._watched.append((deadline, call))
+        """Watch `call`. Most come in the order of their deadlines; one that waited for its features may not."""
+        watched = self._watched
+        at = len(watched)
+        while at and watched[at - 1][0] > deadline:
+            at -= 1
+        watched.insert(at, (deadline, call))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 

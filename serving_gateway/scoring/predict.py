@@ -1,6 +1,7 @@
 """POST /predict: parse, prepare, score, log, answer."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 
@@ -41,6 +42,7 @@ class _Answer(Struct):
 
 
 _encode = msgspec.json.Encoder().encode
+_log = logging.getLogger(__name__)
 
 
 class Predict:
@@ -118,12 +120,19 @@ class Finish:
         self._background = background
 
     def __call__(self, calls: Sequence[Call]) -> None:
-        """Log, answer, offer."""
+        """Log, answer, offer. A call that cannot be logged is refused; it harms none of the others."""
         now_us = time.time_ns() // 1000
-        self._spool.append([encode_record(row.record(now_us)) for call in calls for row in call.rows])
+        payloads: list[bytes] = []
+        for call in calls:
+            try:
+                payloads += [encode_record(row.record(now_us)) for row in call.rows]
+            except Exception:  # noqa: BLE001  a bug costs one answer, not those of a whole batch
+                _log.exception("request %r cannot be logged", call.request_id)
+                call.error = ApiError(500, "internal error; the gateway's log has the details")
+        self._spool.append(payloads)
         for call in calls:
             call.done(call)
-        self._background.offer(calls)
+        self._background.offer([call for call in calls if call.error is None])
 
 
 def _response(call: Call) -> Response:

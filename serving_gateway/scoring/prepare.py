@@ -1,6 +1,7 @@
 """Makes a call's rows ready to be scored: event time, features, vector, and which arm their key belongs to."""
 
 import asyncio
+import logging
 import time
 from array import array
 from collections import deque
@@ -22,6 +23,7 @@ from serving_gateway.split import place, routing_key
 from serving_gateway.vectors import packed, unpacked
 
 MAX_BATCH = 256  # calls whose features are read together
+_log = logging.getLogger(__name__)
 _NO_VIEWS: Mapping[int, dict[str, ViewRow]] = {}
 
 
@@ -137,6 +139,9 @@ class Prepare:
                 self._then(asked.call)
             except ApiError as error:
                 asked.call.fail(error)
+            except Exception:  # noqa: BLE001  a bug costs one answer, not those of all whose features were read with it
+                _log.exception("request %r cannot be prepared", asked.call.request_id)
+                asked.call.fail(ApiError(500, "internal error; the gateway's log has the details"))
 
     def _fill(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]]) -> None:
         call = asked.call

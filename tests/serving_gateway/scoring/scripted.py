@@ -22,7 +22,7 @@ from tests.serving_gateway.support import CONTRACT, TWO, arm_of, state_of
 class ScriptedArm(LoadedArm):
     """Answers `says` for every row; or fails with it; or, where it is None, hangs until the deadline."""
 
-    def __init__(self, name: ArmName, says: float | ScoreError | None) -> None:
+    def __init__(self, name: ArmName, says: float | Exception | None) -> None:
         contract = CONTRACT if name in ("baseline", "control") else TWO
         super().__init__(name, arm_of(contract), contract, TritonClient("127.0.0.1:1"))
         self.says = says
@@ -33,7 +33,7 @@ class ScriptedArm(LoadedArm):
         if self.says is None:
             await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
             raise ScoreError("timeout", "too late")
-        if isinstance(self.says, ScoreError):
+        if isinstance(self.says, Exception):
             raise self.says
         return [self.says] * len(rows)
 
