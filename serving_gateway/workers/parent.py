@@ -38,6 +38,7 @@ class Parent:
         self._stopping = False
         self._code = 0
         self._terminal = signals.has_terminal()
+        self._on_terminal = signals.on_terminal()
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
@@ -60,6 +61,8 @@ class Parent:
 
     def _obey(self, numbers: bytes) -> None:
         hung_up = self._terminal and not signals.has_terminal()
+        if hung_up:
+            signals.discard(self._on_terminal)
         if hung_up or {signal.SIGTERM, signal.SIGINT} & set(numbers):
             _log.info("%s: draining", "the terminal was closed" if hung_up else signal.Signals(numbers[-1]).name)
             self._stop()

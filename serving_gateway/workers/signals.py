@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Iterable
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -25,3 +26,16 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def on_terminal() -> list[int]:
+    """Which of standard output and error go to a terminal."""
+    return [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+
+
+def discard(descriptors: Iterable[int]) -> None:
+    """From now on what is written there goes nowhere: a terminal that is gone makes the interpreter's last flush fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
