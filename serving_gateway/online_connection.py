@@ -81,11 +81,15 @@ class OnlineConnection:
             greeting.append(command(b"AUTH", *(o[k].encode() for k in ("username", "password") if o.get(k))))
         if o.get("db"):
             greeting.append(command(b"SELECT", b"%d" % o["db"]))
-        if greeting:
-            for reply in await wire.exchange(b"".join(greeting), len(greeting)):
-                if isinstance(reply, hiredis.ReplyError):
-                    wire.close()
-                    raise StoreLostError(f"the store refused the connection: {reply}", answered=True)
+        try:
+            replies = await wire.exchange(b"".join(greeting), len(greeting)) if greeting else []
+        except BaseException:  # a deadline in the middle of it too: nobody else knows this connection
+            wire.close()
+            raise
+        refused = next((reply for reply in replies if isinstance(reply, hiredis.ReplyError)), None)
+        if refused is not None:
+            wire.close()
+            raise StoreLostError(f"the store refused the connection: {refused}", answered=True)
         return wire
 
 

@@ -22,7 +22,11 @@ from serving_gateway.online_connection import OnlineConnection, StoreLostError, 
 
 
 class FeaturesUnavailableError(Exception):
-    """The online store did not answer, or holds what the contract does not describe."""
+    """The online store did not answer, or holds what the contract does not describe (then it has `answered`)."""
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class ViewRow(Struct, frozen=True):
@@ -90,7 +94,9 @@ class OnlineFeatures:
         except TimeoutError as error:
             raise FeaturesUnavailableError("the online store does not answer in time") from error
         except StoreLostError as error:
-            raise FeaturesUnavailableError(f"the online store does not answer: {error}") from error
+            raise FeaturesUnavailableError(
+                f"the online store does not answer: {error}", answered=error.answered
+            ) from error
         return [
             [_stored(view, reply) for view in self._reads[at].views]
             for (at, _), reply in zip(wanted, replies, strict=True)
@@ -117,7 +123,9 @@ def _stored(view: _View, reply: list[bytes | None]) -> _Stored:
         timestamp = decode_timestamp(reply[view.at])
         values = {f.name: _decoded(f, data) for f, data in zip(view.features, encoded, strict=True)}
     except (ValueError, IndexError, struct.error) as error:
-        raise FeaturesUnavailableError(f"view {view.layout.name} holds unreadable values: {error}") from error
+        raise FeaturesUnavailableError(
+            f"view {view.layout.name} holds unreadable values: {error}", answered=True
+        ) from error
     return _Stored(timestamp, values)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from serving_gateway.instruments.slots import Family, SlotFile
 
+_HALF = 1 << 63
+
 
 class Counter:
     """Only grows."""
@@ -53,7 +55,8 @@ class Histogram:
     def observe(self, value: float, times: int = 1) -> None:
         """`value` was seen `times` times. A value on a bound belongs below it."""
         self._slots[self._at + bisect_left(self._bounds, value)] += times
-        self._slots[self._sum] += int(value * self._unit) * times
+        total = self._slots[self._sum] + int(value * self._unit) * times
+        self._slots[self._sum] = (total + _HALF) % (2 * _HALF) - _HALF  # a sum that wraps must cost no answer
 
 
 class Instruments:

@@ -78,7 +78,12 @@ class Spool:
 
     def orphans(self) -> list[Segment]:
         """Segments of gateways that died meanwhile, moved here for `adopt`. Reads them whole: meant for a thread."""
-        found = (recovered(path) for path in sorted(_adopt_orphans(self._root, self._folder), key=_age))
+        found = []
+        for path in sorted(_adopt_orphans(self._root, self._folder), key=_age):
+            try:
+                found.append(recovered(path))
+            except OSError as error:
+                _log.warning("segment %s cannot be read now; the next start takes it: %s", path, error)
         return [segment for segment in found if segment is not None]
 
     def adopt(self, orphans: Sequence[Segment]) -> None:
@@ -159,14 +164,20 @@ def _age(path: Path) -> tuple[str, str]:
 def _adopt_orphans(root: Path, own: Path) -> list[Path]:
     """Move the segments of folders that no process holds into `own`. Their names, and so their landed offsets, stay."""
     moved: list[Path] = []
-    for folder in root.iterdir():
-        if folder == own or not folder.is_dir():
-            continue
-        lock = _locked(folder)
-        if lock is None:
-            continue
-        moved += [path.rename(own / path.name) for path in folder.glob(f"*{SUFFIX}")]
-        os.close(lock)
+    try:
+        for folder in root.iterdir():
+            if folder == own or not folder.is_dir():
+                continue
+            lock = _locked(folder)
+            if lock is None:
+                continue
+            try:
+                for path in folder.glob(f"*{SUFFIX}"):
+                    moved.append(path.rename(own / path.name))  # noqa: PERF401  those moved before an error count
+            finally:
+                os.close(lock)
+    except OSError as error:  # out of descriptors, say: what lies there lies there still the next time
+        _log.warning("segments of gateways that ended cannot be taken over now: %s", error)
     return moved
 
 

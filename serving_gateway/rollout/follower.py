@@ -155,9 +155,10 @@ class Follower:
 
     async def _load(self, state: RolloutState) -> str:
         try:
-            served = await self._loader.load(state, stopped=self._tripwire.stops(state))
+            served = await self._loader.load(state, stopped=False)
         except NotServableError as error:
             return str(error)
+        served = msgspec.structs.replace(served, stopped=self._tripwire.stops(state))  # it may trip while this loads
         if self.served is None or self.served.state != state:
             _log.info("serving epoch %d, generation %d: %s", *state.position, state.reason)
         self._serve(served)

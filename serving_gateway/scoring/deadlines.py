@@ -33,8 +33,10 @@ class Deadlines:
     def _sweep(self) -> None:
         loop, watched = asyncio.get_running_loop(), self._watched
         now = loop.time()
-        while watched and (watched[0][1].settled or watched[0][0] <= now):
-            _, call = watched.popleft()
-            if not call.settled:
-                self._late(call)
-        self._timer = loop.call_later(SWEEP_S, self._sweep) if watched else None
+        try:
+            while watched and (watched[0][1].settled or watched[0][0] <= now):
+                _, call = watched.popleft()
+                if not call.settled:
+                    self._late(call)
+        finally:
+            self._timer = loop.call_later(SWEEP_S, self._sweep) if watched else None

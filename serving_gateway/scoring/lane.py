@@ -1,9 +1,9 @@
 """Group commit of one arm: while a batch is in flight, arrivals wait and leave together; an idle lane sends at once."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.scoring.row import ScoringRow
@@ -11,6 +11,8 @@ from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256
 SINGLE_IN_FLIGHT = 16  # without group commit: as many as Triton's client has connections
+
+_log = logging.getLogger(__name__)
 
 Scored = Callable[[LoadedArm, Sequence[tuple[ScoringRow, float]]], None]
 Failed = Callable[[LoadedArm, Sequence[ScoringRow], ScoreError], None]
@@ -56,7 +58,10 @@ class Lane:
     async def _work(self) -> None:
         try:
             while batch := self._next_batch():
-                await self._commit(batch)
+                try:
+                    await self._commit(batch)
+                except Exception:  # noqa: BLE001  a bug: its rows come due at their deadlines, what waits goes on
+                    _log.exception("a batch for %s broke", self.arm.arm.triton_model)
         finally:
             self._working -= 1
 
@@ -66,9 +71,10 @@ class Lane:
         try:
             scores = await arm.score([row.packed for row in batch], max([row.call.until(arm) for row in batch]))
         except ScoreError as error:
-            if error.answered and batch[-1].call is not batch[0].call:
-                for _, rows in groupby(batch, lambda row: id(row.call)):
-                    await self._commit(list(rows))
+            calls = {id(row.call): row.call for row in batch}
+            if error.answered and len(calls) > 1:
+                for call in calls.values():
+                    await self._commit([row for row in batch if row.call is call])
                 return
             waiting = [row for row in batch if row.asked is arm]
             for row in waiting:

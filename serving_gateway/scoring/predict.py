@@ -131,7 +131,10 @@ class Finish:
                 call.error = ApiError(500, "internal error; the gateway's log has the details")
         self._spool.append(payloads)
         for call in calls:
-            call.done(call)
+            try:
+                call.done(call)
+            except Exception:  # noqa: BLE001  as above
+                _log.exception("request %r cannot be answered", call.request_id)
         self._background.offer([call for call in calls if call.error is None])
 
 

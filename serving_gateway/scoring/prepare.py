@@ -125,10 +125,8 @@ class Prepare:
         try:
             found = await batch[0].call.served.features.read(wanted, max(asked.call.deadline for asked in batch))
         except FeaturesUnavailableError as error:
-            for asked in batch:
-                asked.call.fail(unavailable(f"{error}; requests with given `features` are still answered"))
+            await self._unread(batch, error)
             return
-        self._count(found)
         views = iter(found)
         for asked in batch:
             by_row = {at: next(views) for at, row in enumerate(asked.rows) if row.fields is not None}
@@ -142,6 +140,17 @@ class Prepare:
             except Exception:  # noqa: BLE001  a bug costs one answer, not those of all whose features were read with it
                 _log.exception("request %r cannot be prepared", asked.call.request_id)
                 asked.call.fail(ApiError(500, "internal error; the gateway's log has the details"))
+        self._count(found)
+
+    async def _unread(self, batch: list[Asked], error: FeaturesUnavailableError) -> None:
+        """What one call asks for may have spoilt the read for all: each alone. A store that is away is away for all."""
+        if error.answered and len(batch) > 1:
+            for asked in batch:
+                if not asked.call.settled:
+                    await self._read_batch([asked])
+            return
+        for asked in batch:
+            asked.call.fail(unavailable(f"{error}; requests with given `features` are still answered"))
 
     def _fill(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]]) -> None:
         call = asked.call

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.http import ApiError, unavailable
@@ -46,7 +46,7 @@ class Scorer:
         by_arm: dict[LoadedArm, list[ScoringRow]] = {}
         for row in call.rows:
             by_arm.setdefault(served.arm(row.place), []).append(row)
-        lanes = [(self._lane(arm), rows) for arm, rows in by_arm.items()]
+        lanes = [(self._lane(arm, by_arm), rows) for arm, rows in by_arm.items()]
         for lane, _ in lanes:
             if lane.waiting >= self._max_rows:
                 raise unavailable(f"overloaded: {lane.waiting} rows wait for {lane.arm.arm.triton_model}")
@@ -57,11 +57,11 @@ class Scorer:
                 self._canary_deadlines.watch(call, call.canary_until)
             lane.ask(rows)
 
-    def _lane(self, arm: LoadedArm) -> Lane:
+    def _lane(self, arm: LoadedArm, needed: Container[LoadedArm] = ()) -> Lane:
         lane = self._lanes.get(arm)
         if lane is None:
             # An arm comes with a change of the rollout: what served before it and has no work left is forgotten.
-            self._lanes = {known: lane for known, lane in self._lanes.items() if not lane.idle}
+            self._lanes = {a: lane for a, lane in self._lanes.items() if a in needed or not lane.idle}
             lane = self._lanes[arm] = Lane(arm, self._scored, self._failed, group_commit=self._group_commit)
         return lane
 

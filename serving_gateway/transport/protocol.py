@@ -70,7 +70,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close, unless a request is being received or answered."""
-        if not self._serving and not self._receiving and self._transport:
+        if not self._serving and not self._receiving and not self._waiting and self._transport:
             self._transport.close()
 
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
@@ -193,7 +193,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._dispatching:
             return
         self._dispatching = True
-        while self._waiting and not self._serving and self._writable:
+        while self._waiting and not self._serving and self._writable and self._is_open():
             request, self._connection = self._waiting.popleft()
             self._serving = True
             if isinstance(request, Response):
@@ -203,6 +203,9 @@ class HttpProtocol(asyncio.Protocol):
                 self._without_body = request.method == "HEAD"
                 self._handle(request, self._respond)
         self._dispatching = False
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
 
     def _respond(self, response: Response) -> None:
         """Answer the request that is being served."""

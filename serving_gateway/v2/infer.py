@@ -73,7 +73,11 @@ class Infer:
         deadline = asyncio.get_running_loop().time() + self._deadline_s
         served = self._follower.served
         arm = arm_asked(served, model, version)
-        body = await plain_body(request, max_bytes=self._max_body_bytes)
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await plain_body(request, max_bytes=self._max_body_bytes)
+        except TimeoutError:
+            raise ApiError(504, "the body was not inflated in time: send it plain, or less of it") from None
         if served is not None and arm is not None and version is None:
             return await self._by_split(request, body, served, started, deadline)
         _refuse_shared_memory(request, body)

@@ -152,4 +152,8 @@ class Parent:
             self._outdated.popleft()
         if self._outdated:
             free = set(range(self._count + 1)) - {life.index for life in self._lives}
-            self._successor = self._start(min(free))
+            index = min(free)
+            self._successor = self._start(index)
+            if self._successor is None:  # as one that never gets ready: the others serve on
+                self._due.pop(index, None)
+                self._outdated.clear()

@@ -94,6 +94,14 @@ def test_a_batch_is_as_many_observations_as_it_has_rows() -> None:
     assert shown(one) == shown(many)
 
 
+def test_a_sum_that_leaves_its_range_costs_nothing() -> None:
+    """A replay may be asked about the year 9999, again and again."""
+    metrics = Metrics()
+    for _ in range(5):
+        metrics.ages("weather").observe(8e15)
+    assert value(metrics, "feature_age_seconds_count", view="weather") == 5
+
+
 def test_label_values_are_quoted() -> None:
     metrics = Metrics()
     name = 'a"b\\c\nd'

@@ -138,6 +138,28 @@ def test_a_late_reply_answers_nothing_else(redis_url: str) -> None:
     assert asked(redis_url, script) == [b"v"]
 
 
+def test_a_store_that_hangs_while_it_is_greeted_leaves_no_connection_open() -> None:
+    left: list[bytes] = []
+
+    async def main() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            left.append(await reader.read())  # ends when the other side closes
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        store = OnlineConnection(f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await store.exchange(PING, 1, soon(0.05))
+        async with asyncio.timeout(5):
+            while len(left) < 3:  # noqa: ASYNC110 - the other side of a socket
+                await asyncio.sleep(0.01)
+        server.close()
+
+    asyncio.run(main())
+
+
 def test_errors_say_what_the_store_said(redis_url: str) -> None:
     async def script(store: OnlineConnection) -> object:
         with redis.Redis.from_url(redis_url) as client:

@@ -219,3 +219,21 @@ def test_a_segment_is_read_in_pieces_whatever_the_limit(tmp_path: Path) -> None:
         read += found
     assert read == payloads
     spool.close()
+
+
+def test_orphans_that_cannot_be_looked_for_now_are_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of descriptors, say: a gateway that has too many clients must not end by its housekeeping."""
+    spool, left = Spool(tmp_path, "g", max_bytes=BOUND), Spool(tmp_path, "left", max_bytes=BOUND)
+    left.append([b"one"])
+    left.close()
+    locked = spool_module._locked
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(spool_module, "_locked", refuse)
+    assert spool.orphans() == []
+    monkeypatch.setattr(spool_module, "_locked", locked)
+    spool.adopt(spool.orphans())
+    assert payloads_of(spool) == [b"one"]
+    spool.close()

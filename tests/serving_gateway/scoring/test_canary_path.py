@@ -11,6 +11,8 @@ from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.call import Call
+from serving_gateway.scoring.lane import Lane
+from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.scoring.score import Scorer
 from serving_gateway.triton.errors import ScoreError
 from tests.serving_gateway.scoring.scripted import Charges, ScriptedArm, call_of, failing, served_by, value
@@ -119,6 +121,37 @@ def test_a_call_that_spoils_a_batch_spoils_it_for_itself_alone(fixture: Fixture)
     calls = fixture.score(served_by(arm), [BASELINE], [BASELINE], [BASELINE])
     assert [call.error.status if call.error else 200 for call in calls] == [200, 503, 200]
     assert arm.batches == [3, 1, 1, 1]
+
+
+def test_a_call_at_both_ends_of_a_batch_is_not_spoilt_by_the_one_between() -> None:
+    """Its canary's row joins the baseline's lane late, behind another call's."""
+    arm, failed = Poisoned("baseline", 0.1), list[ScoringRow]()
+
+    async def run() -> None:
+        lane = Lane(arm, lambda _arm, _pairs: None, lambda _arm, rows, _error: failed.extend(rows), group_commit=True)
+        one, other = (call_of(served_by(arm), [BASELINE] * n, first=first) for n, first in ((2, 0), (1, 100)))
+        lane.ask([one.rows[0], other.rows[0], one.rows[1]])
+        while not lane.idle:  # noqa: ASYNC110 - scripted arms answer at once
+            await asyncio.sleep(0)
+        assert failed == other.rows
+        assert arm.batches == [3, 2, 1]
+
+    asyncio.run(run())
+
+
+def test_a_lane_goes_on_after_a_bug() -> None:
+    arm, scored = ScriptedArm("baseline", ValueError("a bug")), list[int]()
+
+    async def run() -> None:
+        lane = Lane(arm, lambda _arm, pairs: scored.append(len(pairs)), lambda *_: None, group_commit=True)
+        for says in (ValueError("a bug"), 0.1):
+            arm.says = says
+            lane.ask(call_of(served_by(arm), [BASELINE]).rows)
+            while not lane.idle:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert scored == [1]
 
 
 def test_a_canary_that_hangs_leaves_the_baseline_half_of_the_time(fixture: Fixture) -> None:
