@@ -7,7 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON_LIB := python3.11
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
-PYTEST_BESIDE := $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST_BESIDE := $(PYTEST) --numprocesses auto --maxprocesses 4
 
 # Absolute, whatever was given: Dagster refuses a relative home. The shell resolves it, for make's abspath splits at spaces.
 override PLATFORM_HOME := $(shell realpath -m -- '$(or $(PLATFORM_HOME),$(CURDIR)/.local)')
@@ -90,7 +90,7 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 
 .PHONY: test-e2e
 test-e2e: setup chromium ## the whole stack, the demo included
-	@$(PYTEST) --numprocesses 2 --dist loadgroup -m "e2e and not full"
+	@$(PYTEST) --numprocesses 2 -m "e2e and not full"
 
 .PHONY: test-full
 test-full: setup ## what is too long for every change: a whole year in one run, and the like

@@ -7,8 +7,11 @@ from pathlib import Path
 import prometheus_client  # noqa: F401 - before Feast, which would have every metric of this process share its files
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
+
+OWN_STACK = ("tests/e2e/test_demo.py", "tests/e2e/test_embedded.py", "tests/e2e/test_publishing_under_load.py")
 
 # A shell's background job ignores SIGINT; what we start would inherit that, and Dagster copies it to SIGTERM.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,3 +50,16 @@ def mlflow_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow
     """One MLflow tracking server for the session."""
     with mlflow_server(tmp_path_factory.mktemp("tracking")) as server:
         yield server
+
+
+class _ByStack(LoadScopeScheduling):
+    """A file is one worker's, and the files that share the end-to-end stack are too, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the shared stack" if file.startswith("tests/e2e/") and file not in OWN_STACK else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByStack:
+    """How the workers of the tests divide them."""
+    return _ByStack(config, log)

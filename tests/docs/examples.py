@@ -8,7 +8,7 @@ from tests.docs.markdown import README, blocks
 
 # Target of make -> (what its recipe runs, the test that runs this).
 MAKE = {
-    "demo": ("-m orchestration.demo", "tests/e2e/test_loop.py::test_the_demo_tells_the_story"),
+    "demo": ("-m orchestration.demo", "tests/e2e/test_demo.py::test_the_demo_tells_the_story"),
     "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
     "serve": ("-m serving_gateway", "tests/serving_gateway/test_make_serve.py::test_the_split_is_there_before_the_gateway_and_a_rollback_outlives_it"),
     "train": ("dagster asset materialize", "tests/e2e/test_make_train.py::test_a_champion_is_trained_and_judged_without_a_platform_that_is_up"),

@@ -39,14 +39,6 @@ STACK_SWITCHES = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the shared stack are one worker's, in their order; what starts its own can run beside them."""
-    for item in (item for item in items if item.get_closest_marker("e2e")):
-        shared = "started" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("the shared stack" if shared else "stacks of their own"))
-
-
 @dataclass
 class Platform:
     """A running stack and the ways in."""

@@ -1,6 +1,5 @@
 """The loop against the real processes: features, answers, log, drift report."""
 
-import json
 import math
 import re
 import subprocess
@@ -16,8 +15,8 @@ from orchestration.features.training import FEATURES, read_training
 from orchestration.ingestion.predictions import read_predictions
 from orchestration.publishing.registered import registered
 from orchestration.training.onnx_model import score
-from tests.e2e.conftest import CALM_DAY, DAY, Platform, ToldDemo
-from tests.servers import BIN, ROOT, processes_of
+from tests.e2e.conftest import CALM_DAY, DAY, Platform
+from tests.servers import BIN, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FLIGHT = {
@@ -136,16 +135,3 @@ def test_an_asset_materializes_from_the_shell(platform: Platform, stack_environm
     assert done.returncode == 0, done.stderr[-3000:]
     rows = pl.read_parquet(platform.settings.lake / "training" / f"day={day}.parquet", hive_partitioning=False)
     assert rows.height > 500
-
-
-def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
-    """`make demo` without a terminal: exit 0, every step done, the figures in the summary, nothing left running."""
-    done, home = told_demo.done, told_demo.home
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    summary = json.loads((home / "demo" / "summary.json").read_text())
-    assert [s["name"] for s in summary["steps"] if not s["ok"]] == []
-    assert 0.78 < summary["april_auc"] < 0.82
-    assert 0 < summary["time_to_zero_seconds"] <= 20
-    assert summary["user_visible_errors"] == 0
-    assert summary["seconds"] <= 300
-    assert processes_of(home) == []

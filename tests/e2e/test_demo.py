@@ -1,5 +1,6 @@
-"""What the demo leaves in Dagster: everything green but the check that it fails on purpose."""
+"""The demo: that it tells its story, and leaves everything in Dagster green but the check that it fails on purpose."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from orchestration.demo.dagster_runs import DagsterRuns
 from tests.e2e.conftest import ToldDemo
-from tests.servers import answers_200, free_port, running
+from tests.servers import answers_200, free_port, processes_of, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 DELIBERATE = "canary_is_no_worse"
@@ -17,6 +18,19 @@ _ASSETS = """{ assetNodes {
     assetMaterializations(limit: 1) { metadataEntries { label } }
     assetObservations(limit: 1) { metadataEntries { label } }
     assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } }"""
+
+
+def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
+    """`make demo` without a terminal: exit 0, every step done, the figures in the summary, nothing left running."""
+    done, home = told_demo.done, told_demo.home
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    summary = json.loads((home / "demo" / "summary.json").read_text())
+    assert [s["name"] for s in summary["steps"] if not s["ok"]] == []
+    assert 0.78 < summary["april_auc"] < 0.82
+    assert 0 < summary["time_to_zero_seconds"] <= 20
+    assert summary["user_visible_errors"] == 0
+    assert summary["seconds"] <= 300
+    assert processes_of(home) == []
 
 
 @pytest.fixture(scope="module")
