@@ -82,9 +82,10 @@ def _review(mlflow: Any, url: str, run: Any) -> Review:
 
 def _show(found: list[Review]) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "shadow", "rows", "Brier difference", "worse : not worse", "verdict")
+    difference_of = Column("Brier difference", min_width=len("Brier difference"))  # one line, however narrow the rest
+    table = Table("model", "shadow", "rows", difference_of, "worse : not worse", "verdict")
     for r in found:
         rows, difference, worse, not_worse = (r.metrics.get(name) for name in METRICS)
         evidence = "" if worse is None or not_worse is None else f"{worse:.3g} : {not_worse:.3g}"

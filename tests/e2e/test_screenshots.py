@@ -36,4 +36,4 @@ def test_the_gateways_page_is_photographed(platform: Platform, tmp_path: Path) -
     width, height = struct.unpack(">II", data[16:24])
     assert width == GATEWAY_WIDTH
     assert height >= 800
-    assert 30_000 < len(data) < 300_000
+    assert 30_000 < len(data) < 1_000_000  # as long as the history
