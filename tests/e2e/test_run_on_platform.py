@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.embedded.programs import programs, socket_path
 from tests.e2e.conftest import Platform
 from tests.e2e.test_embedded import environment
 from tests.servers import ROOT, processes_of
@@ -33,8 +34,10 @@ def test_a_platform_is_up_while_the_command_runs_and_gone_when_it_has_ended(tmp_
 def test_a_command_uses_the_platform_that_is_up_and_leaves_it_up(
     platform: Platform, stack_environment: dict[str, str]
 ) -> None:
-    before = len(processes_of(platform.settings.home))
+    before = programs(socket_path(platform.settings.home))
+    assert [one.name for one in before if one.state != "RUNNING"] == []
     done = subprocess.run([*RUN, *LOOK], cwd=ROOT, env=stack_environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (5, f"served from {platform.settings.home}\n"), done.stderr
     assert "using the platform that runs on" in done.stderr
-    assert len(processes_of(platform.settings.home)) >= before > 8
+    assert programs(socket_path(platform.settings.home)) == before
+    assert len(before) > 5

@@ -208,6 +208,8 @@ def test_a_gateways_trip_is_observed_and_told(
             return False
 
     with running("gateway", [sys.executable, "-m", "serving_gateway"], tmp_path, ready, timeout_s=30):
+        # It is ready a moment before it is heard of.
+        wait_until(lambda: "reflex" in [one.gateway for one in today.store.acknowledgements()], timeout_s=10)
         assert len(today.store.wait_until_served(state, timeout_s=10)) == 2
         with Triton.connect(today.settings.triton_grpc, timeout_s=30) as triton:
             triton.unload(canary)
