@@ -76,9 +76,7 @@ class Metrics:
     def scored(self, name: str, latencies_s: Sequence[float]) -> None:
         """A batch was scored: the latency of each row, in seconds."""
         self.requests(name, "ok").inc(len(latencies_s))
-        observe = self.latency(name).observe
-        for latency_s in latencies_s:
-            observe(latency_s)
+        self.latency(name).observe(*latencies_s)
 
     def failed(self, name: str, outcome: Outcome, rows: int) -> None:
         """A batch of `rows` was not scored."""
@@ -88,9 +86,7 @@ class Metrics:
     def compared(self, name: str, differences: Sequence[float], flips: int) -> None:
         """Rows were scored by the arm `name` on trial and by another: how far apart, and how many decisions differ."""
         self.flips(name).inc(flips)
-        observe = self.differences(name).observe
-        for difference in differences:
-            observe(difference)
+        self.differences(name).observe(*differences)
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

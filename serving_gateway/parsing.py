@@ -67,6 +67,7 @@ class RequestParser:
         body = _struct("Body", instance, extra=_body_fields(row, max_rows))
         self._decoder = msgspec.json.Decoder(body)
         self._flat_of = _getter(len(flat))
+        self._nothing_flat = (UNSET,) * len(flat)
         self._given_of = _getter(len(contract.inputs))
         self._named_of = _getter(len(self._entities))
         self._features_of = attrgetter(f"f{len(flat)}")
@@ -102,9 +103,9 @@ class RequestParser:
                 raise ApiError(400, "required: send entities and request fields, or `features`", path=f"{path}.{name}")
             sent = dict(zip(self._flat, values, strict=True))
             return Row({e: sent[e] for e in self._entities}, {f: sent[f] for f in self._fields}, None, event_time)
-        for name, value in zip(self._flat, values, strict=True):
-            if value is not UNSET:
-                raise ApiError(400, "not allowed beside `features`: send it in `entities`", path=f"{path}.{name}")
+        if values != self._nothing_flat:
+            name = next(name for name, value in zip(self._flat, values, strict=True) if value is not UNSET)
+            raise ApiError(400, "not allowed beside `features`: send it in `entities`", path=f"{path}.{name}")
         entities = {} if named is UNSET else dict(zip(self._entities, self._named_of(named), strict=True))
         known = {name: value for name, value in entities.items() if value is not UNSET}
         return Row(known, None, self._given_of(features), event_time)

@@ -36,7 +36,7 @@ def place(salt: str, key: str, weight_bp: int) -> ArmName:
 
 def sampled(salt: str, key: str, fraction: float) -> bool:
     """Whether `key` is among the sampled `fraction` of keys, 0 to 1."""
-    return position(salt, key) < fraction * 2.0**_RANGE_BITS
+    return fraction >= 1.0 or position(salt, key) < fraction * 2.0**_RANGE_BITS
 
 
 def routing_key(header: str | None, entities: dict[str, str], request_id: str) -> str:

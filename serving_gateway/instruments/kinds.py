@@ -52,11 +52,14 @@ class Histogram:
         self._sum = at + len(bounds) + 1
         self._unit = unit
 
-    def observe(self, value: float, times: int = 1) -> None:
-        """`value` was seen `times` times. A value on a bound belongs below it."""
-        self._slots[self._at + bisect_left(self._bounds, value)] += times
-        total = self._slots[self._sum] + int(value * self._unit) * times
-        self._slots[self._sum] = (total + _HALF) % (2 * _HALF) - _HALF  # a sum that wraps must cost no answer
+    def observe(self, *values: float) -> None:
+        """`values` were seen. A value on a bound belongs below it."""
+        slots, at, bounds, unit = self._slots, self._at, self._bounds, self._unit
+        total = slots[self._sum]
+        for value in values:
+            slots[at + bisect_left(bounds, value)] += 1
+            total += int(value * unit)
+        slots[self._sum] = (total + _HALF) % (2 * _HALF) - _HALF  # a sum that wraps must cost no answer
 
 
 class Instruments:

@@ -19,7 +19,7 @@ from serving_gateway.log.spool import Spool
 
 BATCH_BYTES = 256 * 1024
 CHECK_S = 1.0
-GATHER_S = 0.02
+GATHER_S = 0.05
 _log = logging.getLogger(__name__)
 
 

@@ -68,7 +68,7 @@ class Prepare:
 
     def begin(self, asked: Asked) -> None:
         """Prepare now, or as soon as the features are read. Raises ApiError where `then` does."""
-        if all(row.fields is None for row in asked.rows):
+        if not [row for row in asked.rows if row.fields is not None]:
             self._fill(asked, _NO_VIEWS)
             self._then(asked.call)
             return

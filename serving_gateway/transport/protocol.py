@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import httptools
 
 from serving_gateway.http import ApiError, Handler, Headers, Request, Response
+from serving_gateway.transport.heads import KnownHeads
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
 
 MAX_HEADER_BYTES = 16_384
@@ -19,12 +20,20 @@ MAX_WAITING = 16  # pipelined requests parsed but not yet answered
 
 
 class HttpProtocol(asyncio.Protocol):
-    """Serves `handle` on one connection; `connections` holds every open one, for draining."""
+    """Serves `handle` on one connection; `connections` holds every open one, for draining; `known` serves them all."""
 
-    def __init__(self, handle: Handler, connections: "set[HttpProtocol]", *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        handle: Handler,
+        connections: "set[HttpProtocol]",
+        *,
+        max_body_bytes: int,
+        known: KnownHeads | None = None,
+    ) -> None:
         self._handle = handle
         self._connections = connections
         self._max_body = max_body_bytes
+        self._known = known or KnownHeads()
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request | Response, Connection]] = deque()
         self._serving = False
@@ -38,6 +47,10 @@ class HttpProtocol(asyncio.Protocol):
         self._refused = False
         self._paused = False
         self._completed_one = False
+        self._aligned = True  # all that came was whole requests, so the next byte begins one
+        self._first = b""
+        self._bytes_since = 0
+        self._plain: list[Request] = []  # of the last bytes, those whose connection stays open
         self.on_message_begin()
         self._receiving = False
 
@@ -77,8 +90,18 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes arrived."""
+        if self._aligned:
+            request = self._known.request(data, max_body_bytes=self._max_body)
+            if request is not None:
+                self._receive(request, "")
+                return
+            self._aligned, self._first, self._bytes_since = False, data, 0
+        self._bytes_since += len(data)
+        self._plain.clear()
         while data and not self._refused:
             data = self._parse(data)
+        if len(self._plain) == 1 and not self._receiving:
+            self._aligned = self._known.learn(self._first, self._bytes_since, self._plain[0])
 
     def _parse(self, data: bytes) -> bytes:
         """Parse. Returns what is to be parsed again where a wish to upgrade stopped the parser, else nothing."""
@@ -157,9 +180,15 @@ class HttpProtocol(asyncio.Protocol):
         query = self._url.partition(b"?")[2].partition(b"#")[0].decode("latin-1")
         request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body), query)
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
-            self._enqueue(request, "close")
+            self._receive(request, "close")
+        elif self._parser.get_http_version() == "1.0":
+            self._receive(request, "keep-alive")
         else:
-            self._enqueue(request, "keep-alive" if self._parser.get_http_version() == "1.0" else "")
+            self._plain.append(request)
+            self._receive(request, "")
+
+    def _receive(self, request: Request, connection: Connection) -> None:
+        self._enqueue(request, connection)
         if len(self._waiting) >= MAX_WAITING and self._transport:
             self._paused = True
             self._transport.pause_reading()

@@ -9,6 +9,7 @@ from typing import Any
 from serving_gateway.http import Handler
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
+from serving_gateway.transport.heads import KnownHeads
 from serving_gateway.transport.listening import listening_socket
 from serving_gateway.transport.protocol import HttpProtocol
 
@@ -62,6 +63,7 @@ class HttpServer:
         self._own = own or SlotFile()
         self._others = others
         self._connections = _Connections(self._own)
+        self._known = KnownHeads()
         self._arriving: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -133,7 +135,8 @@ class HttpServer:
         return True
 
     def _connection(self) -> HttpProtocol:
-        return HttpProtocol(self._handle, self._connections, max_body_bytes=self._settings.max_body_bytes)
+        limit = self._settings.max_body_bytes
+        return HttpProtocol(self._handle, self._connections, max_body_bytes=limit, known=self._known)
 
     async def _left(self, timeout_s: float) -> None:
         """Until every client has left."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import logging
 import os
 import signal
@@ -60,7 +61,19 @@ async def _serve(settings: Settings, inherited: Inherited, line: socket.socket) 
         loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)  # the parent blocked them until there was a handler
     loop.add_reader(line, orphaned)  # the parent never writes: it is readable when the parent has ended
-    await gateway.run(stop, on_ready=lambda: _say(line, READY))
+
+    def ready() -> None:
+        _settle_memory()
+        _say(line, READY)
+
+    await gateway.run(stop, on_ready=ready)
+
+
+def _settle_memory() -> None:
+    """Have the collector leave alone what stays for life, and look less often: it cost a tenth of every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
 
 
 def _say(line: socket.socket, words: bytes) -> None:
