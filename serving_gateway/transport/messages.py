@@ -21,6 +21,8 @@ def _head(status: int, content_type: str, connection: Connection) -> bytes:
 def response_bytes(response: Response, *, connection: Connection, without_body: bool = False) -> bytes:
     """The response as sent. `connection` is empty where the version's default holds. `without_body` is for HEAD: the length stands, the body does not."""
     head = _head(response.status, response.content_type, connection)
-    further = "".join(f"\r\n{name}: {value}" for name, value in response.headers).encode()
+    further = b""
+    if response.headers:
+        further = "".join([f"\r\n{name}: {value}" for name, value in response.headers]).encode()
     body = b"" if without_body else response.body
     return b"%b%d%b\r\n\r\n%b" % (head, len(response.body), further, body)
