@@ -15,6 +15,7 @@ from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.triton.errors import ScoreError
 
 CANARY_SHARE = 0.5  # of the time that is left: the rest is kept for the fallback
+WAIT_SHARE = 0.75  # of the time that is left: who would have to wait longer is refused at once
 FAIR_SHARE = 0.25  # of the whole deadline: with less, a timeout is the feature read's, not the canary's
 
 
@@ -48,12 +49,14 @@ class Scorer:
         for row in call.rows:
             by_arm.setdefault(served.arm(row.place), []).append(row)
         lanes = [(self._lane(arm, by_arm), rows) for arm, rows in by_arm.items()]
+        now = asyncio.get_running_loop().time()
         for lane, _ in lanes:
-            if lane.waiting >= self._max_rows:
+            # The canary's rows wait for half of the time at most, and fall back.
+            late = lane.arm is not served.canary and lane.wait_s > (call.deadline - now) * WAIT_SHARE
+            if late or lane.waiting >= self._max_rows:
                 raise unavailable(f"overloaded: {lane.waiting} rows wait for {lane.arm.arm.triton_model}")
         for lane, rows in lanes:
             if lane.arm is served.canary:
-                now = asyncio.get_running_loop().time()
                 call.canary_until = now + (call.deadline - now) * CANARY_SHARE
                 self._canary_deadlines.watch(call, call.canary_until)
             lane.ask(rows)

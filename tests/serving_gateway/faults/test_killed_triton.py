@@ -48,6 +48,8 @@ def test_a_killed_triton_costs_its_absence_and_no_more(redis_url: str, tmp_path:
     assert load.worst_ms < DEADLINE_MS + SLACK_MS
     assert again - ready < 2.0
     assert set(load.between(ready + 2.0).statuses) == {200}
-    assert {p["version"] for p in load.between(ready + 2.0).predictions} == {"1", "2"}  # the canary too, from the manifest
+    assert {p["version"] for p in load.between(ready + 2.0).predictions} == {
+        "1",
+        "2",
+    }  # the canary too, from the manifest
     assert (health["trip"], health["canary_weight_bp"]) == (None, 2000)  # and nobody was convicted
-
