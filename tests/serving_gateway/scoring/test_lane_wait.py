@@ -31,8 +31,6 @@ def waits(*batches: tuple[int, float], ahead: int = 100) -> float:
             scored.clear()
             lane.ask(call_of(served_by(arm), ["baseline"] * rows, left_s=60).rows)
             await scored.wait()
-            while not lane.idle:
-                await asyncio.sleep(0)
         arm.row_s = 0.0
         lane.ask(call_of(served_by(arm), ["baseline"] * ahead, left_s=60).rows)
         return lane.wait_s
