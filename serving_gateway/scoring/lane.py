@@ -12,6 +12,9 @@ from serving_gateway.triton.errors import ScoreError
 MAX_BATCH = 256
 SINGLE_IN_FLIGHT = 16  # without group commit: as many as Triton's client has connections
 TELLING_ROWS = 16  # what a smaller batch takes is mostly not its rows'
+SURE_ROWS = (
+    128  # such a batch is believed at once, a smaller one by its share: a pause of the machine is none of its rows'
+)
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +85,10 @@ class Lane:
     def _learn(self, rows: int, took_s: float) -> None:
         """A small batch can only show that a row takes less than was thought: else one stall would be believed for ever."""
         row_s = took_s / rows / self._working
-        self._row_s = row_s if rows >= TELLING_ROWS else min(row_s, self._row_s)
+        if rows < TELLING_ROWS:
+            self._row_s = min(row_s, self._row_s)
+        else:
+            self._row_s += (row_s - self._row_s) * min(1.0, rows / SURE_ROWS)
 
     async def _commit(self, batch: list[ScoringRow]) -> None:
         """One exchange. Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving_gateway.scoring.lane import TELLING_ROWS, Lane
+from serving_gateway.scoring.lane import SURE_ROWS, TELLING_ROWS, Lane
 from tests.serving_gateway.scoring.scripted import ScriptedArm, call_of, served_by
 
 
@@ -44,9 +44,13 @@ def test_nothing_is_known_before_the_first_batch_that_tells() -> None:
 
 
 def test_a_row_waits_for_those_before_it_at_the_pace_of_the_last_batch() -> None:
-    assert waits((TELLING_ROWS, 0.005), ahead=100) == pytest.approx(0.5, rel=0.3)
+    assert waits((SURE_ROWS, 0.002), ahead=100) == pytest.approx(0.2, rel=0.3)
+
+
+def test_a_pause_under_a_small_batch_is_believed_by_its_share() -> None:
+    assert waits((TELLING_ROWS, 0.01), ahead=100) == pytest.approx(1.0 * TELLING_ROWS / SURE_ROWS, rel=0.3)
 
 
 def test_one_stall_is_not_believed_for_ever() -> None:
     """After it so few rows are let in that no batch could tell any more: a small one may still say that it is over."""
-    assert waits((TELLING_ROWS, 0.02), (1, 0.0)) < 0.1
+    assert waits((SURE_ROWS, 0.002), (1, 0.0)) < 0.1
