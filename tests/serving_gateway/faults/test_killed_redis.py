@@ -1,10 +1,12 @@
 """Redis killed and started again under load: what stands goes on, features by the policy, and no record is lost."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import polars as pl
 import pytest
 import redis
 
@@ -12,7 +14,7 @@ from orchestration.ingestion.predictions import land, read_predictions
 from serving_gateway.control.transitions import set_weight
 from tests.servers import RedisServer, free_port, redis_server
 from tests.serving_gateway.faults.conftest import Told
-from tests.serving_gateway.faults.load import BY_ENTITIES, asked
+from tests.serving_gateway.faults.load import BY_ENTITIES, Load, asked
 from tests.serving_gateway.faults.windows import DAY
 from tests.serving_gateway.support import (
     CONTRACT,
@@ -74,31 +76,47 @@ def test_a_killed_redis_costs_nothing_but_what_the_policy_says(
             answering = time.monotonic()
             wait_for(lambda: time.monotonic() > answering + 1)
             changed = store.change(lambda s: set_weight(s, 1000, actor="t", reason="back", now=NOW))
-            assert len(store.wait_until_served(changed, timeout_s=5)) == 3
+            wait_for(lambda: len(store.wait_until_served(changed, timeout_s=5)) == 3)
         assert "degraded" not in degrading.predict(INSTANCE).json()["predictions"][0]
-        answered = [*by_features.ids, *by_entities.ids]
-        lake = tmp_path / "lake"
-        with redis.Redis.from_url(own_redis.url) as client:
-            wait_for(lambda: land(client, lake) and set(answered) <= _landed(lake), timeout_s=20)
-    rows = read_predictions(lake, *DAY)
-    flagged = {p["prediction_id"] for p in by_entities.predictions if p.get("degraded")}
-    refused = sum(status == 503 for _, _, _, status, _, _ in by_entities.answers)
+        rows = landed(own_redis, tmp_path / "lake", {*by_features.ids, *by_entities.ids})
     print(
-        f"Redis away for {back - killed:.0f} s: {len(answered)} predictions answered, {rows.height} landed, "
-        f"{len(flagged)} degraded, {refused} refused; by features {dict(by_features.statuses)}, "
-        f"worst {max(by_features.worst_ms, by_entities.worst_ms):.0f} ms; all well {answering - back:.2f} s after its start"
+        f"Redis away for {back - killed:.0f} s: {len(by_features.ids) + len(by_entities.ids)} predictions answered, "
+        f"{rows.height} landed, {rows['degraded'].sum()} degraded, {by_entities.statuses[503]} refused; "
+        f"by features {dict(by_features.statuses)}, worst {max(by_features.worst_ms, by_entities.worst_ms):.0f} ms; "
+        f"all well {answering - back:.2f} s after its start"
     )
     assert set(by_features.statuses) == {200}
-    ports = {port: {a[3] for a in by_entities.answers if a[0] == port} for port in (refusing.port, degrading.port)}
-    assert ports == {refusing.port: {200, 503}, degrading.port: {200}}
-    assert by_entities.refused_without_retry_after() == []
-    assert set(rows.filter(rows["degraded"])["prediction_id"]) >= flagged
-    assert set(rows.filter(~rows["degraded"])["prediction_id"]) >= set(answered) - flagged
     assert max(by_features.worst_ms, by_entities.worst_ms) < 1500
-    in_the_middle = by_entities.between(killed + 0.5, back - 0.5)
-    assert {a[3] for a in in_the_middle.answers if a[0] == refusing.port} == {503}
-    assert all(p["degraded"] for p in in_the_middle.predictions)
+    assert by_entities.refused_without_retry_after() == []
+    statuses = {port: {a[3] for a in by_entities.answers if a[0] == port} for port in (refusing.port, degrading.port)}
+    assert statuses == {refusing.port: {200, 503}, degrading.port: {200}}
+    every_degraded_row_is_flagged(by_entities, by_entities.between(killed + 0.5, back - 0.5), rows)
 
 
-def _landed(lake: Path) -> set[str]:
-    return set(read_predictions(lake, *DAY)["prediction_id"])
+def test_a_redis_that_hangs_costs_half_of_the_deadline(own_redis: RedisServer, triton: Told, tmp_path: Path) -> None:
+    publish_state(own_redis.url, state_of(CONTRACT), CONTRACT)
+    with gateway_process(tmp_path / "home", own_redis.url, triton.http, GATEWAY_FEATURES_AWAY="default") as gateway:
+        wait_for(lambda: gateway.client.get("/ready").status_code == 200)
+        assert "degraded" not in gateway.predict(BY_ENTITIES).json()["predictions"][0]
+        own_redis.process.send_signal(signal.SIGSTOP)
+        answer = gateway.predict(BY_ENTITIES)
+        own_redis.process.send_signal(signal.SIGCONT)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"][0]["degraded"] is True
+    assert 0.4 < answer.elapsed.total_seconds() < 1.0
+
+
+def landed(server: RedisServer, lake: Path, ids: set[str]) -> pl.DataFrame:
+    """What is read of the lake once all of `ids` have landed."""
+    with redis.Redis.from_url(server.url) as client:
+        wait_for(lambda: land(client, lake) and ids <= set(read_predictions(lake, *DAY)["prediction_id"]), timeout_s=20)
+    return read_predictions(lake, *DAY)
+
+
+def every_degraded_row_is_flagged(load: Load, away: Load, rows: pl.DataFrame) -> None:
+    """In the answer and in the record alike; while Redis is away all, and no other."""
+    flagged = {p["prediction_id"] for p in load.predictions if p.get("degraded")}
+    assert set(rows.filter(rows["degraded"])["prediction_id"]) >= flagged
+    assert set(rows.filter(~rows["degraded"])["prediction_id"]) >= set(load.ids) - flagged
+    assert away.predictions
+    assert all(p["degraded"] for p in away.predictions)
