@@ -136,7 +136,7 @@ class Gateway:
             keys=keys,
             follower=self._follower,
             clock=clock,
-            prepare=Prepare(metrics, scorer.begin),
+            prepare=Prepare(metrics, scorer.begin, degrade=self._settings.features_away == "default"),
             deadline_s=deadline_s,
         )
         rollout = RolloutRoutes(

@@ -69,6 +69,7 @@ class Metrics:
         self.spool_bytes = i.gauge(f"{app}_spool_bytes", "Log on disk that has not landed", combined="sum")
         self.spool_dropped = i.counter(f"{app}_spool_dropped_records", "Log records lost to a full spool")
         self.spool_damaged = i.counter(f"{app}_spool_damaged_segments", "Log segments set aside as damaged")
+        self.degraded = i.counter(f"{app}_degraded_rows", "Rows answered without stored features: the store was away")
         for name in ("baseline", "control", "canary", "shadow"):
             self.requests(name, "ok")
             self.latency(name)

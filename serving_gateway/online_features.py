@@ -60,6 +60,12 @@ class OnlineFeatures:
         self._project = contract.project
         self._store = store
         self._reads = _plan(contract)
+        #: What `read` would give for a row of which nothing is stored.
+        self.missing = {
+            view.layout.name: ViewRow({}, ViewAge(view=view.layout.name, status="missing"))
+            for reads in self._reads
+            for view in reads.views
+        }
 
     async def read(self, rows: Sequence[tuple[dict[str, str], int]], deadline: float) -> list[dict[str, ViewRow]]:
         """Views by name for each (entities, event time in UTC microseconds), before `deadline` (event loop time).

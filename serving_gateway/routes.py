@@ -116,6 +116,7 @@ class Operations:
                 "problem": self._follower.problem,
                 "redis": "up" if self._follower.store_up else "down",
                 "spool_bytes": self._spool.unlanded_bytes,
+                "log_loss": self._spool.loss.reason,
             }
         )
 

@@ -145,6 +145,12 @@ class Settings:
     reports_url: str = _setting(
         "REPORTS_URL", "http://127.0.0.1:{reports_port}", str, "the served reports, as the page links to them"
     )
+    features_away: str = _setting(
+        "GATEWAY_FEATURES_AWAY",
+        "refuse",
+        _one_of("refuse", "default"),
+        "while the online store is away: refuse with 503, or answer with every stored feature missing, flagged degraded",
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":

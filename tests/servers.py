@@ -94,12 +94,14 @@ def redis_server(folder: Path, *arguments: str, port: int | None = None) -> Iter
 
 
 @contextmanager
-def triton_server(home: Path, *, until: str = "ready") -> Iterator[TritonServer]:
+def triton_server(
+    home: Path, *, until: str = "ready", ports: tuple[int, int, int] | None = None
+) -> Iterator[TritonServer]:
     """Triton as the platform launches it, with `home` as PLATFORM_HOME and its manifest's models loaded.
 
-    `until` is what to wait for: "ready", or "live" where a published model is meant to fail.
+    `until` is what to wait for: "ready", or "live" where a published model is meant to fail. `ports`: http, grpc, metrics.
     """
-    http, grpc, metrics = free_port(), free_port(), free_port()
+    http, grpc, metrics = ports or (free_port(), free_port(), free_port())
     command = [sys.executable, "-m", "triton_models.launch", "--home", home]
     command += ["--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics]
     health = f"http://127.0.0.1:{http}/v2/health/{until}"

@@ -47,6 +47,7 @@ PREDICTION_SCHEMA = pl.Schema(
         "fallback_from": pl.String(),
         "sampling_fraction": pl.Float64(),
         "routing": pl.String(),
+        "degraded": pl.Boolean(),
     }
 )
 PAIRED_SCHEMA = pl.Schema(
@@ -195,7 +196,9 @@ def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime,
 def _scan(files: list[Path], schema: pl.Schema) -> pl.LazyFrame:
     """Rows of files that may have been written before their record had all of its fields: those have the defaults."""
     rows = pl.scan_parquet(files, schema=schema, missing_columns="insert", hive_partitioning=False)
-    return rows.with_columns(pl.col("routing").fill_null("split")) if "routing" in schema else rows
+    if "routing" not in schema:
+        return rows
+    return rows.with_columns(pl.col("routing").fill_null("split"), pl.col("degraded").fill_null(False))
 
 
 def _once(rows: pl.DataFrame, identity: list[str]) -> pl.DataFrame:

@@ -41,7 +41,8 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
 
     `event_time_us` is UTC microseconds since the epoch on the platform's event clock; `vector` is the model's input
     as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1]. `routing` is
-    `forced` where the caller named the arm: such rows are chosen, not drawn, and are no evidence.
+    `forced` where the caller named the arm: such rows are chosen, not drawn, and are no evidence. `degraded`: the online
+    store was away, so every stored feature counts as missing.
     """
 
     prediction_id: str
@@ -66,6 +67,7 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     paired: list[PairedScore] = []
     sampling_fraction: float = 1.0
     routing: Routing = "split"
+    degraded: bool = False
 
 
 class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="kind"):

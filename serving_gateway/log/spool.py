@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving_gateway.contracts.prediction_log import encode_frame
+from serving_gateway.log.loss import Loss
 from serving_gateway.log.segment import SUFFIX, Segment, recovered
 
 SEGMENT_BYTES = 8 * 1024 * 1024
@@ -55,6 +56,7 @@ class Spool:
         self._on_drop = on_drop
         self._on_damage = on_damage
         self._clock = clock
+        self.loss = Loss()
         self._file: int | None = None
         self._opened_at = 0.0
         _adopt_orphans(root, self._folder)
@@ -69,12 +71,15 @@ class Spool:
     def append(self, payloads: Sequence[bytes]) -> bool:
         """Write the records in one go. False: the bound is reached or the disk refused, and they are lost, counted by `on_drop`."""
         data = b"".join(map(encode_frame, payloads))
-        written = self.unlanded_bytes + len(data) <= self._max_bytes and self._write(data)
-        if written:
-            self._on_append()
-        else:
+        full = self.unlanded_bytes + len(data) > self._max_bytes
+        refused = f"{self._max_bytes} bytes wait to land (GATEWAY_SPOOL_MAX_BYTES)" if full else self._refused(data)
+        if refused:
             self._on_drop(len(payloads))
-        return written
+            self.loss.lost(len(payloads), refused)
+            return False
+        self.loss.over()
+        self._on_append()
+        return True
 
     def orphans(self) -> list[Segment]:
         """Segments of gateways that died meanwhile, moved here for `adopt`. Reads them whole: meant for a thread."""
@@ -120,16 +125,17 @@ class Spool:
         self._close_file()
         os.close(self._lock)
 
-    def _write(self, data: bytes) -> bool:
+    def _refused(self, data: bytes) -> str:
+        """Write `data`. Returns why the disk did not take it; nothing where it did."""
         try:
             file, segment = self._current()
             if os.write(file, data) == len(data):
                 segment.size += len(data)
-                return True
+                return ""
             self._untear(file, segment)
         except OSError as error:
-            _log.error("the spool cannot be written: %s", error)
-        return False
+            return f"the spool cannot be written: {error}"
+        return "the disk of the spool is full"
 
     def _untear(self, file: int, segment: Segment) -> None:
         """The disk is full: leave no torn frame before the next one."""

@@ -1,50 +1,60 @@
-"""When a canary fails grossly: a pure condition over a sliding window of its requests."""
+"""When a canary fails too often: a pure condition over the outcomes of its requests, with a bound on false alarms."""
 
-from collections import deque
+from math import log
 
 from msgspec import Struct
 
 
 class TripPolicy(Struct, frozen=True, kw_only=True):
-    """The canary is stopped at `failure_share` of at least `min_requests` in `window_s`, or at `consecutive` failures."""
+    """An innocent canary is stopped within so many `requests` with at most this `chance`.
 
-    window_s: float = 10.0
-    min_requests: int = 20
-    failure_share: float = 0.5
-    consecutive: int = 10
+    Innocent is one that fails no more than the share `tolerated`. One that fails the share `gross` is found soonest.
+    """
+
+    tolerated: float = 0.002
+    gross: float = 0.05
+    requests: int = 100_000
+    chance: float = 0.001
+
+    @property
+    def failed(self) -> float:
+        """What a failure says for `gross` and against `tolerated`: the logarithm of the ratio of their likelihoods."""
+        return log(self.gross / self.tolerated)
+
+    @property
+    def succeeded(self) -> float:
+        """The same of a success; negative."""
+        return log((1 - self.gross) / (1 - self.tolerated))
+
+    @property
+    def limit(self) -> float:
+        """The evidence at which the canary is stopped.
+
+        The product of the ratios from any one request on is a supermartingale while every request fails with at most
+        `tolerated`, whatever came before it, so it ever reaches `requests / chance` with a probability of at most
+        `chance / requests` (Ville's inequality); there are `requests` requests to start from (union bound).
+        """
+        return log(self.requests / self.chance)
 
 
-class Figures(Struct, frozen=True):
-    """What the window holds: `consecutive` counts the failures since the last success, however old."""
+class Evidence:
+    """What the requests say from that one on from which they say the most; nothing, where none would.
 
-    requests: int
-    failures: int
-    consecutive: int
+    This is CUSUM (E. S. Page, Continuous Inspection Schemes, Biometrika 41, 1954).
+    """
 
+    def __init__(self, policy: TripPolicy) -> None:
+        self._failed, self._succeeded, self._limit = policy.failed, policy.succeeded, policy.limit
+        self._weight, self._requests, self._failures = 0.0, 0, 0
 
-def trip_reason(figures: Figures, policy: TripPolicy) -> str | None:
-    """Why the canary has to stop, with the figures; None while it may go on."""
-    if figures.consecutive >= policy.consecutive:
-        return f"{figures.consecutive} canary requests failed in a row"
-    if figures.requests >= policy.min_requests and figures.failures >= policy.failure_share * figures.requests:
-        return f"{figures.failures} of {figures.requests} canary requests failed within {policy.window_s:g} s"
-    return None
-
-
-class Window:
-    """Outcomes of one canary's requests, one entry a request."""
-
-    def __init__(self, window_s: float) -> None:
-        self._window_s = window_s
-        self._entries: deque[tuple[float, bool]] = deque()
-        self._failures = 0
-        self._consecutive = 0
-
-    def add(self, now: float, *, failed: bool) -> Figures:
-        """Enter an outcome at `now` (seconds, monotone) and drop what is older than the window."""
-        self._entries.append((now, failed))
+    def add(self, *, failed: bool) -> str | None:
+        """Enter an outcome. Returns why the canary has to stop, with the figures; None while it may go on."""
+        self._weight += self._failed if failed else self._succeeded
+        if self._weight <= 0.0:
+            self._weight, self._requests, self._failures = 0.0, 0, 0
+            return None
+        self._requests += 1
         self._failures += failed
-        self._consecutive = self._consecutive + 1 if failed else 0
-        while self._entries[0][0] <= now - self._window_s:
-            self._failures -= self._entries.popleft()[1]
-        return Figures(len(self._entries), self._failures, self._consecutive)
+        if self._weight < self._limit:
+            return None
+        return f"{self._failures} of the last {self._requests} canary requests failed"

@@ -1,7 +1,6 @@
 """Stops a failing canary here at once; the rollback is written to the store by whoever follows it."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from msgspec import Struct
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
-from serving_gateway.rollout.reflex import TripPolicy, Window, trip_reason
+from serving_gateway.rollout.reflex import Evidence, TripPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Tripwire:
         self._file = file
         self._enabled = enabled
         self._policy = policy or TripPolicy()
-        self._window = Window(self._policy.window_s)
+        self._evidence = Evidence(self._policy)
         self._watched = ""
         self.on_trip: Callable[[Trip], None] = lambda _trip: None
         self.trip = _left_behind(file) if enabled else None
@@ -42,8 +41,8 @@ class Tripwire:
         if not self._enabled or (self.trip is not None and self.trip.triton_model == triton_model):
             return
         if triton_model != self._watched:
-            self._watched, self._window = triton_model, Window(self._policy.window_s)
-        reason = trip_reason(self._window.add(time.monotonic(), failed=failed), self._policy)
+            self._watched, self._evidence = triton_model, Evidence(self._policy)
+        reason = self._evidence.add(failed=failed)
         if reason is None:
             return
         self._watched = ""

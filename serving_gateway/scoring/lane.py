@@ -11,6 +11,10 @@ from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256
 SINGLE_IN_FLIGHT = 16  # without group commit: as many as Triton's client has connections
+TELLING_ROWS = 16  # what a smaller batch takes is mostly not its rows'
+SURE_ROWS = (
+    128  # such a batch is believed at once, a smaller one by its share: a pause of the machine is none of its rows'
+)
 
 _log = logging.getLogger(__name__)
 
@@ -32,12 +36,19 @@ class Lane:
         self._max_in_flight = 1 if group_commit else SINGLE_IN_FLIGHT
         self._waiting: deque[ScoringRow] = deque()
         self._working = 0
+        self._in_flight = 0
+        self._row_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
 
     @property
     def waiting(self) -> int:
         """Rows that wait for their batch."""
         return len(self._waiting)
+
+    @property
+    def wait_s(self) -> float:
+        """How long a row that comes now has to wait, in seconds, by what the last rows took."""
+        return (len(self._waiting) + self._in_flight) * self._row_s
 
     @property
     def idle(self) -> bool:
@@ -56,14 +67,28 @@ class Lane:
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self) -> None:
+        now = asyncio.get_running_loop().time
         try:
             while batch := self._next_batch():
+                self._in_flight += len(batch)
+                began = now()
                 try:
                     await self._commit(batch)
                 except Exception:  # noqa: BLE001  a bug: its rows come due at their deadlines, what waits goes on
                     _log.exception("a batch for %s broke", self.arm.arm.triton_model)
+                finally:
+                    self._in_flight -= len(batch)
+                self._learn(len(batch), now() - began)
         finally:
             self._working -= 1
+
+    def _learn(self, rows: int, took_s: float) -> None:
+        """A small batch can only show that a row takes less than was thought: else one stall would be believed for ever."""
+        row_s = took_s / rows / self._working
+        if rows < TELLING_ROWS:
+            self._row_s = min(row_s, self._row_s)
+        else:
+            self._row_s += (row_s - self._row_s) * min(1.0, rows / SURE_ROWS)
 
     async def _commit(self, batch: list[ScoringRow]) -> None:
         """One exchange. Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""

@@ -32,6 +32,7 @@ class _Prediction(Struct, omit_defaults=True):
     model: str
     version: str
     fallback_from: ArmName | None = None
+    degraded: bool = False
 
 
 class _Answer(Struct):
@@ -147,5 +148,12 @@ def _response(call: Call) -> Response:
 def _prediction(row: ScoringRow) -> _Prediction:
     arm = row.answered_by
     return _Prediction(
-        row.prediction_id, row.score, row.decision, arm.name, arm.arm.model, arm.arm.version, row.fallback_from
+        row.prediction_id,
+        row.score,
+        row.decision,
+        arm.name,
+        arm.arm.model,
+        arm.arm.version,
+        row.fallback_from,
+        row.degraded,
     )

@@ -24,6 +24,7 @@ from serving_gateway.vectors import packed, unpacked
 
 MAX_BATCH = 256  # calls whose features are read together
 _log = logging.getLogger(__name__)
+READ_SHARE = 0.5  # of the time that is left, where rows are answered without their features if the read fails
 _NO_VIEWS: Mapping[int, dict[str, ViewRow]] = {}
 
 
@@ -57,12 +58,13 @@ class Asked(Struct, frozen=True):
 class Prepare:
     """Fills the rows of calls and hands them on to `then`; features of many calls are read together.
 
-    While a read is in flight, arrivals wait and are read together.
+    While a read is in flight, arrivals wait and are read together. With `degrade`, what cannot be read counts as missing.
     """
 
-    def __init__(self, metrics: Metrics, then: Callable[[Call], None]) -> None:
+    def __init__(self, metrics: Metrics, then: Callable[[Call], None], *, degrade: bool = False) -> None:
         self._metrics = metrics
         self._then = then
+        self._degrade = degrade
         self._waiting: deque[Asked] = deque()
         self._reader: asyncio.Task[None] | None = None
 
@@ -122,25 +124,31 @@ class Prepare:
             for row, at_us in zip(asked.rows, asked.event_times_us, strict=True)
             if row.fields is not None
         ]
+        until = max(asked.call.deadline for asked in batch)
+        if self._degrade:
+            now = asyncio.get_running_loop().time()
+            until = now + (min(asked.call.deadline for asked in batch) - now) * READ_SHARE
         try:
-            found = await batch[0].call.served.features.read(wanted, max(asked.call.deadline for asked in batch))
+            found = await batch[0].call.served.features.read(wanted, until)
         except FeaturesUnavailableError as error:
             await self._unread(batch, error)
             return
         views = iter(found)
         for asked in batch:
-            by_row = {at: next(views) for at, row in enumerate(asked.rows) if row.fields is not None}
-            if asked.call.settled:
-                continue
-            try:
-                self._fill(asked, by_row)
-                self._then(asked.call)
-            except ApiError as error:
-                asked.call.fail(error)
-            except Exception:  # noqa: BLE001  a bug costs one answer, not those of all whose features were read with it
-                _log.exception("request %r cannot be prepared", asked.call.request_id)
-                asked.call.fail(ApiError(500, "internal error; the gateway's log has the details"))
+            self._go_on(asked, {at: next(views) for at, row in enumerate(asked.rows) if row.fields is not None})
         self._count(found)
+
+    def _go_on(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]], *, degraded: bool = False) -> None:
+        if asked.call.settled:
+            return
+        try:
+            self._fill(asked, found, degraded=degraded)
+            self._then(asked.call)
+        except ApiError as error:
+            asked.call.fail(error)
+        except Exception:  # noqa: BLE001  a bug costs one answer, not those of all whose features were read with it
+            _log.exception("request %r cannot be prepared", asked.call.request_id)
+            asked.call.fail(ApiError(500, "internal error; the gateway's log has the details"))
 
     async def _unread(self, batch: list[Asked], error: FeaturesUnavailableError) -> None:
         """What one call asks for may have spoilt the read for all: each alone. A store that is away is away for all."""
@@ -150,14 +158,19 @@ class Prepare:
                     await self._read_batch([asked])
             return
         for asked in batch:
-            asked.call.fail(unavailable(f"{error}; requests with given `features` are still answered"))
+            if self._degrade:
+                missing = dict.fromkeys(range(len(asked.rows)), asked.call.served.features.missing)
+                self._go_on(asked, missing, degraded=True)
+            else:
+                asked.call.fail(unavailable(f"{error}; requests with given `features` are still answered"))
 
-    def _fill(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]]) -> None:
+    def _fill(self, asked: Asked, found: Mapping[int, dict[str, ViewRow]], *, degraded: bool = False) -> None:
         call = asked.call
         served = call.served
         weight, salt = served.canary_weight_bp, served.state.salt
         for at, row in enumerate(asked.rows):
-            views = found.get(at, {})
+            stored = row.fields is not None
+            views = found.get(at, {}) if stored else {}
             vector = _vector(served, row, views, asked.event_times_us[at])
             key = routing_key(asked.routing_header, row.entities, call.request_id)
             call.rows.append(
@@ -171,8 +184,11 @@ class Prepare:
                     vector=vector,
                     packed=packed(vector),
                     views=[view.age for view in views.values()],
+                    degraded=degraded and stored,
                 )
             )
+        if degraded:
+            self._metrics.degraded.inc(sum(row.degraded for row in call.rows))
 
     def _count(self, rows: Iterable[dict[str, ViewRow]]) -> None:
         ages: list[ViewAge] = [view.age for views in rows for view in views.values()]

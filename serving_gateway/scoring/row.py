@@ -33,6 +33,7 @@ class ScoringRow(Struct):
     score: float = 0.0
     latency_us: int = 0
     fallback_from: ArmName | None = None
+    degraded: bool = False
 
     def record(self, served_at_us: int) -> PredictionRecord:
         """The row's entry in the prediction log."""
@@ -59,6 +60,7 @@ class ScoringRow(Struct):
             latency_us=self.latency_us,
             fallback_from=self.fallback_from,
             routing=self.routing,
+            degraded=self.degraded,
         )
 
     @property

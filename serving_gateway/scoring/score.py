@@ -15,6 +15,7 @@ from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.triton.errors import ScoreError
 
 CANARY_SHARE = 0.5  # of the time that is left: the rest is kept for the fallback
+WAIT_SHARE = 0.75  # of the time that is left: who would have to wait longer is refused at once
 FAIR_SHARE = 0.25  # of the whole deadline: with less, a timeout is the feature read's, not the canary's
 
 
@@ -39,6 +40,7 @@ class Scorer:
         self._group_commit = group_commit
         self._lanes: dict[LoadedArm, Lane] = {}
         self._canary_deadlines = Deadlines(self._canary_is_late)
+        self._stalled_at = 0.0  # event loop time at which the canary's last stall was seen
 
     def begin(self, call: Call) -> None:
         """Ask for the scores of the call's rows. Raises ApiError 503 where too many rows wait for an arm already."""
@@ -47,12 +49,14 @@ class Scorer:
         for row in call.rows:
             by_arm.setdefault(served.arm(row.place), []).append(row)
         lanes = [(self._lane(arm, by_arm), rows) for arm, rows in by_arm.items()]
+        now = asyncio.get_running_loop().time()
         for lane, _ in lanes:
-            if lane.waiting >= self._max_rows:
+            # The canary's rows wait for half of the time at most, and fall back.
+            late = lane.arm is not served.canary and lane.wait_s > (call.deadline - now) * WAIT_SHARE
+            if late or lane.waiting >= self._max_rows:
                 raise unavailable(f"overloaded: {lane.waiting} rows wait for {lane.arm.arm.triton_model}")
         for lane, rows in lanes:
             if lane.arm is served.canary:
-                now = asyncio.get_running_loop().time()
                 call.canary_until = now + (call.deadline - now) * CANARY_SHARE
                 self._canary_deadlines.watch(call, call.canary_until)
             lane.ask(rows)
@@ -92,18 +96,26 @@ class Scorer:
 
     def _failed(self, arm: LoadedArm, rows: Sequence[ScoringRow], error: ScoreError) -> None:
         self._metrics.failed(arm.name, error.outcome, len(rows))
+        first = rows[0].call
+        if arm is first.served.canary and (error.outcome != "timeout" or self._is_another_stall(first)):
+            first.canary_failed = True  # all that failed in one exchange are one failure: they do not say more than one
         for row in rows:
             call = row.call
             if arm is call.served.canary:
                 row.fallback_from = "canary"
-                # What is left after its share of the time is as long as that share was.
-                fair = call.deadline - call.canary_until >= self._fair_s
-                call.canary_failed = call.canary_failed or error.outcome != "timeout" or fair
                 self._lane(call.served.baseline).ask([row])
             elif error.outcome == "timeout":
                 call.fail(ApiError(504, f"the baseline did not answer in time: {error}"))
             else:
                 call.fail(unavailable(f"the baseline failed: {error}"))
+
+    def _is_another_stall(self, call: Call) -> bool:
+        """Whether the canary had time, and was asked after the last stall was seen: all who met one stall are one failure."""
+        left = call.deadline - call.canary_until  # as long as the canary's share was
+        if left < self._fair_s or call.canary_until - left < self._stalled_at:
+            return False
+        self._stalled_at = asyncio.get_running_loop().time()
+        return True
 
     def _charge(self, call: Call) -> None:
         """Tell the reflex how the canary did, once the call is answered: where the baseline fails too, it is Triton or the world."""

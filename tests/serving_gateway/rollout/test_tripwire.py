@@ -19,7 +19,7 @@ TRIP = Trip(triton_model="delay_v2", reason="10 failed in a row", time="")
 
 
 def failing(file: Path) -> Tripwire:
-    wire = Tripwire(file, enabled=True, policy=TripPolicy(consecutive=3))
+    wire = Tripwire(file, enabled=True, policy=TripPolicy(requests=10, chance=0.001))
     for _ in range(3):
         wire.observe("delay_v2", failed=True)
     return wire
@@ -55,7 +55,7 @@ def test_an_unreadable_trip_is_none(planted: bytes, tmp_path: Path) -> None:
 
 
 def test_a_reflex_that_is_off_never_trips(tmp_path: Path) -> None:
-    wire = Tripwire(tmp_path / "g1.json", enabled=False, policy=TripPolicy(consecutive=1))
+    wire = Tripwire(tmp_path / "g1.json", enabled=False, policy=TripPolicy(requests=1, chance=0.1))
     wire.observe("delay_v2", failed=True)
     assert wire.trip is None
 

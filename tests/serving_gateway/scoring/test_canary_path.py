@@ -104,6 +104,22 @@ def test_a_failed_canary_is_answered_by_the_baseline_in_the_same_request_and_cha
     assert value(fixture.metrics, f'serving_app_requests_total{{model_variant="canary",outcome="{outcome}"}}') == 2
 
 
+def test_what_fails_in_one_exchange_is_one_failure(fixture: Fixture) -> None:
+    """A connection that breaks under thirty requests says no more of the canary than one that breaks under one."""
+    baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", failing())
+    calls = fixture.score(served_by(baseline, canary=canary), *[[CANARY]] * 30)
+    assert all(answers(call) == [("baseline", 0.1, "canary")] for call in calls)
+    assert fixture.charges.failed == [True]
+    assert value(fixture.metrics, "serving_app_fallbacks_total") == 30
+
+
+def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
+    baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", None)
+    calls = fixture.score(served_by(baseline, canary=canary), *[[CANARY]] * 30)
+    assert all(answers(call) == [("baseline", 0.1, "canary")] for call in calls)
+    assert fixture.charges.failed == [True]
+
+
 class Poisoned(ScriptedArm):
     """Refuses every batch that holds the row numbered 100, as a real server refuses a whole batch."""
 

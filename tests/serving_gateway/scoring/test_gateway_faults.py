@@ -94,14 +94,14 @@ def test_the_reflex_stops_the_canary_here_and_in_the_store(
     serve(redis_url, gateway, state_of(CONTRACT, TWO, weight_bp=10_000))
     triton_stand_in.faults["delay_v2"] = "error"
     rows = [gateway.predict(INSTANCE).json()["predictions"][0] for _ in range(15)]
-    assert ["fallback_from" in row for row in rows] == [True] * 10 + [False] * 5
+    assert ["fallback_from" in row for row in rows] == [True] * 6 + [False] * 9
     store = RolloutStore.connect(redis_url)
     wait_for(lambda: store.read().phase == "rolled_back")  # type: ignore[union-attr]
     state = store.read()
     assert state is not None
     assert state.canary_weight_bp == 0
     assert state.actor.startswith("gateway:")
-    assert state.reason == "10 canary requests failed in a row"
+    assert state.reason == "6 of the last 6 canary requests failed"
     assert len(store.wait_until_served(state, timeout_s=2)) == 1
     triton_stand_in.faults.clear()
     again = store.change(
@@ -123,7 +123,7 @@ def test_a_disk_that_refuses_does_not_keep_the_canary_going(
         wait_for(lambda: gateway.client.get("/ready").status_code == 200)
         body = {"features": GIVEN, "event_time": "2013-05-01T12:00:00Z"}
         rows = [gateway.predict(body).json()["predictions"][0] for _ in range(12)]
-        assert ["fallback_from" in row for row in rows] == [True] * 10 + [False] * 2
+        assert ["fallback_from" in row for row in rows] == [True] * 6 + [False] * 6
         wait_for(lambda: store.read().phase == "rolled_back")  # type: ignore[union-attr]
         wait_for(lambda: gateway.health()["generation"] == 2)
         assert gateway.process.poll() is None
@@ -136,18 +136,21 @@ def test_a_timeout_is_charged_only_where_the_canary_had_time(
     store = publish_state(redis_url, state_of(CONTRACT, TWO, weight_bp=10_000), CONTRACT, TWO)
     with (
         redis.Redis.from_url(redis_url) as client,
-        gateway_process(tmp_path, redis_url, triton_stand_in.address, GATEWAY_DEADLINE_MS="2000") as gateway,
+        gateway_process(tmp_path, redis_url, triton_stand_in.address, GATEWAY_DEADLINE_MS="1000") as gateway,
         ThreadPoolExecutor(12) as pool,
     ):
         put_all_views(client)
         wait_for(lambda: gateway.client.get("/ready").status_code == 200)
         wait_for(lambda: gateway.predict(INSTANCE).status_code == 200)  # connected, and the clock is known
-        client.client_pause(1400)  # the feature read takes most of the deadline
+        client.client_pause(700)  # the feature read takes most of the deadline
         answers = list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
         assert {a.json()["predictions"][0]["fallback_from"] for a in answers if a.status_code == 200} == {"canary"}
         assert gateway.health()["trip"] is None
         assert store.read().canary_weight_bp == 10_000  # type: ignore[union-attr]
-        list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))
+        list(pool.map(lambda _: gateway.predict(INSTANCE), range(12)))  # one stall, however many met it
+        assert store.read().canary_weight_bp == 10_000  # type: ignore[union-attr]
+        for _ in range(6):
+            gateway.predict(INSTANCE)
         # a trip is forgotten here as soon as the store has it
         wait_for(lambda: store.read().canary_weight_bp == 0)  # type: ignore[union-attr]
         assert store.read().actor.startswith("gateway:")  # type: ignore[union-attr]

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -214,6 +215,26 @@ def test_where_a_successor_cannot_start_the_old_ones_serve_on(
             assert "another gateway with the id 'g-1' is running" in log_of(gateway)
             assert children(gateway) == before
         assert hammer.failed == []
+        replaced(gateway)  # the way is free again
+
+
+def test_where_a_successor_cannot_be_forked_the_old_ones_serve_on(
+    store: RolloutStore, redis_url: str, triton_stand_in: FaultyTriton, tmp_path: Path
+) -> None:
+    """The parent is out of descriptors."""
+    with workers(1, tmp_path, redis_url, triton_stand_in.address) as gateway:
+        pid, before = gateway.process.pid, children(gateway)
+        was = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, was[1]))
+        with hammering(gateway.port, 4) as hammer:
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "worker 1 cannot be started: " in log_of(gateway))
+            assert "Too many open files" in log_of(gateway)
+            answered = len(hammer.answered)
+            wait_until(lambda: len(hammer.answered) > answered + 50)
+            assert children(gateway) == before
+        assert hammer.failed == []
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, was)
         replaced(gateway)  # the way is free again
 
 
