@@ -12,9 +12,7 @@ from serving_gateway.triton.errors import ScoreError
 MAX_BATCH = 256
 SINGLE_IN_FLIGHT = 16  # without group commit: as many as Triton's client has connections
 TELLING_ROWS = 16  # what a smaller batch takes is mostly not its rows'
-SURE_ROWS = (
-    128  # such a batch is believed at once, a smaller one by its share: a pause of the machine is none of its rows'
-)
+SURE_ROWS = 128  # so large a batch is believed at once, a smaller one by its share: the machine may have paused
 
 _log = logging.getLogger(__name__)
 
