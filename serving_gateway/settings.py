@@ -145,6 +145,12 @@ class Settings:
     reports_url: str = _setting(
         "REPORTS_URL", "http://127.0.0.1:{reports_port}", str, "the served reports, as the page links to them"
     )
+    max_connections: int = _setting(
+        "GATEWAY_MAX_CONNECTIONS", "4096", _integer(1, 10**6), "open connections; the longest quiet one makes room"
+    )
+    receive_ms: int = _setting(
+        "GATEWAY_RECEIVE_MS", "10000", _integer(100, 3_600_000), "a client has so long to send a request, or to read"
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":

@@ -7,11 +7,13 @@ is called, and calls back.
 
 import asyncio
 from collections import deque
+from math import inf
 from urllib.parse import unquote
 
 import httptools
 
 from serving_gateway.http import ApiError, Handler, Headers, Request, Response
+from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
 
 MAX_HEADER_BYTES = 16_384
@@ -19,12 +21,19 @@ MAX_WAITING = 16  # pipelined requests parsed but not yet answered
 
 
 class HttpProtocol(asyncio.Protocol):
-    """Serves `handle` on one connection; `connections` holds every open one, for draining."""
+    """Serves `handle` on one connection; `connections` holds every open one, `bodies` counts what all of them hold."""
 
-    def __init__(self, handle: Handler, connections: "set[HttpProtocol]", *, max_body_bytes: int) -> None:
+    def __init__(
+        self, handle: Handler, connections: "set[HttpProtocol]", *, max_body_bytes: int, bodies: Bodies | None = None
+    ) -> None:
         self._handle = handle
         self._connections = connections
         self._max_body = max_body_bytes
+        self._bodies = bodies or Bodies(inf)
+        self._held = 0  # bytes of bodies received and not yet handed over
+        self._now = asyncio.get_running_loop().time
+        self.heard_at = self._now()  # when the last whole request came
+        self._part_since = self._unread_since = self._closing_since = inf
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request | Response, Connection]] = deque()
         self._serving = False
@@ -54,14 +63,24 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self.closed.set()
         self._waiting.clear()
+        self._release(self._held)
+
+    def eof_received(self) -> bool:
+        """asyncio: the client sends no more. What it asked is answered before the connection closes."""
+        self._draining = True
+        if self._receiving:
+            self._refuse(ApiError(400, "the request is cut short"))
+        return self._serving or bool(self._waiting)
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
         self._writable = False
+        self._unread_since = self._now()
 
     def resume_writing(self) -> None:
         """asyncio: the client caught up."""
         self._writable = True
+        self._unread_since = inf
         self._dispatch()
 
     def drain(self) -> None:
@@ -73,12 +92,31 @@ class HttpProtocol(asyncio.Protocol):
         if not self._serving and not self._receiving and not self._waiting and self._transport:
             self._transport.close()
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing is being answered: the client has to send or to read first."""
+        return not self._serving
+
+    def leave(self) -> None:
+        """Close now, to make room; what the client has not read is lost."""
+        if self._transport:
+            self._transport.abort()
+
+    def give_up(self, before: float) -> None:
+        """End what has waited for the client since `before` (event loop time): the rest of a request, or a reader."""
+        if min(self._unread_since, self._closing_since) < before:
+            self.leave()
+        elif self._receiving and not self._paused and self._part_since < before:
+            self._refuse(ApiError(408, "the request did not come whole in time (GATEWAY_RECEIVE_MS)"))
+
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes arrived."""
         while data and not self._refused:
             data = self._parse(data)
+        if self._receiving and self._part_since == inf:
+            self._part_since = self._now()
 
     def _parse(self, data: bytes) -> bytes:
         """Parse. Returns what is to be parsed again where a wish to upgrade stopped the parser, else nothing."""
@@ -121,6 +159,8 @@ class HttpProtocol(asyncio.Protocol):
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes > MAX_HEADER_BYTES:
             raise _headers_too_large()
+        if self._headers_complete:
+            return  # a trailer says nothing that is looked at: it must not pass for a header
         name = name.lower()
         self._headers[name] = b"%b, %b" % (self._headers[name], value) if name in self._headers else value
 
@@ -145,6 +185,8 @@ class HttpProtocol(asyncio.Protocol):
         self._body_bytes += len(data)
         if self._body_bytes > self._max_body:
             raise self._body_too_large()
+        self._bodies.take(len(data))
+        self._held += len(data)
         self._body.append(data)
 
     def on_message_complete(self) -> None:
@@ -153,14 +195,17 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._completed_one = True
         self._receiving = False
+        self._part_since = inf
+        self.heard_at = self._now()
         method = self._parser.get_method().decode("latin-1")
         query = self._url.partition(b"?")[2].partition(b"#")[0].decode("latin-1")
         request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body), query)
+        self._body = []
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
             self._enqueue(request, "close")
         else:
             self._enqueue(request, "keep-alive" if self._parser.get_http_version() == "1.0" else "")
-        if len(self._waiting) >= MAX_WAITING and self._transport:
+        if self._has_enough() and self._transport:
             self._paused = True
             self._transport.pause_reading()
 
@@ -182,7 +227,17 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
         self._refused = True
+        self._receiving = False
+        self._release(sum(map(len, self._body)))
+        self._body = []
         self._enqueue(error.response(_path(self._url)), "close")
+
+    def _has_enough(self) -> bool:
+        return len(self._waiting) >= MAX_WAITING or self._held > self._max_body
+
+    def _release(self, size: int) -> None:
+        self._held -= size
+        self._bodies.give(size)
 
     def _enqueue(self, request: Request | Response, connection: Connection) -> None:
         self._waiting.append((request, connection))
@@ -201,6 +256,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._respond(request)
             else:
                 self._without_body = request.method == "HEAD"
+                self._release(len(request.body))
                 self._handle(request, self._respond)
         self._dispatching = False
 
@@ -217,12 +273,23 @@ class HttpProtocol(asyncio.Protocol):
         transport.write(response_bytes(response, connection=connection, without_body=self._without_body))
         if connection == "close":
             self._waiting.clear()
-            transport.close()
+            self._close(transport)
             return
-        if not self._refused and self._paused and len(self._waiting) < MAX_WAITING:
+        if not self._refused and self._paused and not self._has_enough():
             self._paused = False
+            self._part_since = self._now()
             transport.resume_reading()
         self._dispatch()
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close. Who was refused may be sending still: to close on unread bytes would take the answer away."""
+        self._closing_since = self._now()
+        if not self._refused or self._draining:
+            transport.close()
+            return
+        if self._paused:
+            transport.resume_reading()
+        transport.write_eof()
 
     def _body_too_large(self) -> ApiError:
         return ApiError(413, f"the body is larger than {self._max_body} bytes (GATEWAY_MAX_BODY_BYTES)")
