@@ -153,6 +153,9 @@ class HttpProtocol(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self._url += url
+        self._header_bytes += len(url)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise _headers_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line. Lines of one name are joined, as RFC 9110 section 5.3 says."""

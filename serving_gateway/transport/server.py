@@ -147,7 +147,8 @@ class HttpServer:
             _log.error("cannot accept a connection: %s", error)
             self._pause(listener, RETRY_S, self._listen)
             return False
-        if len(self._connections) >= self._settings.max_connections and not self._made_room():
+        open_now = len(self._connections) + len(self._arriving)
+        if open_now >= self._settings.max_connections and not self._made_room():
             _turn_away(accepted)
             return True
         arriving = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
