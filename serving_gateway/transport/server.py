@@ -147,8 +147,7 @@ class HttpServer:
             _log.error("cannot accept a connection: %s", error)
             self._pause(listener, RETRY_S, self._listen)
             return False
-        open_now = len(self._connections) + len(self._arriving)
-        if open_now >= self._settings.max_connections and not self._made_room():
+        if len(self._connections) >= self._settings.max_connections and not self._made_room():
             _turn_away(accepted)
             return True
         arriving = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
