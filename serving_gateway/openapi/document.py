@@ -13,6 +13,7 @@ from serving_gateway.openapi.operation import BINARY, JSON, Operation, Parameter
 from serving_gateway.openapi.shapes import Error, ProtocolError
 
 REF = "#/components/schemas/{name}"
+_TRITONS_OWN = "text/plain"  # so Triton labels the JSON of its errors
 _SECURITY: Mapping[str, list[dict[str, list[str]]]] = {
     "open": [],
     "key": [{}, {"apiKey": []}, {"apiKeyHeader": []}],
@@ -135,7 +136,10 @@ def _error(path: str, status: int, when: str, operation: Operation, known: Mappi
     kind: Any = ProtocolError if is_v2(path) else Error
     if status == HTTPStatus.CONFLICT and operation.conflict is not None:
         kind = operation.conflict
-    found: dict[str, Any] = {"description": when, "content": {JSON: {"schema": _schema(kind, known)}}}
+    content = {JSON: {"schema": _schema(kind, known)}}
+    if operation.passes_through:
+        content[_TRITONS_OWN] = {"schema": {"type": "string"}}
+    found: dict[str, Any] = {"description": when, "content": content}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
     if status == HTTPStatus.UNAUTHORIZED:
