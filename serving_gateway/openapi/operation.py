@@ -23,7 +23,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """`takes`: the body's type, or a JSON Schema of it. `gives`: content type to the type of a 200; Any: anything.
 
     `errors` maps a status to when it is answered; those of every route are in ALWAYS. `passes_through`: what Triton says of
-    another model is answered as it is, whatever its status. `example` is the body that docs/api.md shows.
+    another model is answered as it is, whatever its status. `example` is the body that docs/api.md shows, `answer` what
+    comes back; a test asks, and compares their shapes.
     """
 
     summary: str
@@ -35,6 +36,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     takes: Any = None
     binary_too: bool = False
     example: Any = None
+    answer: Any = None
     passes_through: bool = False
     conflict: Any = None
 

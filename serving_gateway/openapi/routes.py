@@ -41,6 +41,7 @@ _COUNT = Parameter(
     schema={"type": "integer", "minimum": 1, "maximum": LONGEST_HISTORY, "default": 20},
 )
 _ID = "018f3c5e-7a10-7000-8000-0123456789ab"
+_TRY, _BACK = "a tenth of the keys, to begin with", "looks wrong"
 _NOTHING = {503: "nothing is served"}
 _STORE = {503: "the rollout store does not answer: nothing was changed, or look before you repeat"}
 _MISFIT = {
@@ -51,18 +52,21 @@ _MISFIT = {
 
 def operations(contract: ModelContract, *, max_rows: int) -> Mapping[tuple[str, str], Operation]:
     """All of them; examples are of `contract`."""
-    return {**_for_callers(contract, max_rows), **_for_operators(), **_rollout()}
+    return {**_for_callers(contract, max_rows), **_for_operators(), **_rollout(contract)}
 
 
 def _for_callers(contract: ModelContract, max_rows: int) -> dict[tuple[str, str], Operation]:
     return {
         ("/predict", "POST"): Operation(
             summary="Score one row or many",
-            about="By entities and request fields, or by given features. All rows are answered or none, within "
-            "GATEWAY_DEADLINE_MS; each is in the prediction log before the answer leaves.",
+            about="Send an instance: the entities and request fields that the served model asks for, by name; or `features`, "
+            "all of its inputs by name, with `entities` beside them where they are known. Or send `instances`, a list of them. "
+            "`request_id` names the request, `event_time` its time in replay. All rows are answered or none, within "
+            "`GATEWAY_DEADLINE_MS`; each is in the prediction log before the answer leaves.",
             takes=_predict_schema(max_rows),
             example={"instances": [example.by_entities(contract), example.by_features(contract)]},
             gives={JSON: Answer},
+            answer={"request_id": _ID, "predictions": [_row(contract), _row(contract)], "generation": 1, "epoch": 1},
             access="key",
             parameters=ROUTING,
             errors={
@@ -74,12 +78,13 @@ def _for_callers(contract: ModelContract, max_rows: int) -> dict[tuple[str, str]
         ),
         ("/feedback", "POST"): Operation(
             summary="Report what became of predictions",
-            about="By prediction id, one or many; late, twice and corrected, the one observed last holds. Rows are taken all "
+            about="Send a [Report](#report), or `feedback`, a list of them. Late, twice and corrected, the one observed last holds. Rows are taken all "
             "or none. Ids of other gateways are taken too.",
             takes={"anyOf": [Report, {"type": "object", "properties": {"feedback": {"type": "array", "items": Report,
                    "minItems": 1, "maxItems": max_rows}}, "required": ["feedback"], "additionalProperties": False}]},
-            example={"feedback": [{"prediction_id": _ID, "outcome": True, "observed_at": "2026-07-01T12:00:00Z"}]},
+            example={"feedback": [{"prediction_id": _ID, "outcome": True, "observed_at": "2024-06-01T12:00:00Z"}]},
             gives={JSON: shapes.Received},
+            answer={"received": 1},
             access="key",
             errors={400: "a report is wrong; `path` says which and where", 503: "the log takes nothing now"},
         ),
@@ -96,6 +101,7 @@ def _for_operators() -> dict[tuple[str, str], Operation]:
         ("/ready", "GET"): Operation(
             summary="Whether a prediction could be answered now",
             gives={JSON: shapes.Ready},
+            answer={"status": "ready", "epoch": 1, "generation": 1},
             errors={503: "nothing is served, or Triton does not have the baseline ready"},
         ),
         ("/metrics", "GET"): Operation(summary="Metrics of all workers, for Prometheus", gives={CONTENT_TYPE: str}),
@@ -103,7 +109,8 @@ def _for_operators() -> dict[tuple[str, str], Operation]:
     }  # fmt: skip
 
 
-def _rollout() -> dict[tuple[str, str], Operation]:
+def _rollout(contract: ModelContract) -> dict[tuple[str, str], Operation]:
+    tried = example.tried(contract, weight_bp=1000, reason=_TRY)
     return {
         ("/rollout", "GET"): Operation(
             summary="What is served here, and by which gateways", gives={JSON: shapes.RolloutServed}, errors=_NOTHING
@@ -112,8 +119,9 @@ def _rollout() -> dict[tuple[str, str], Operation]:
             summary="Change what is served",
             about="Of the state at `epoch` and `generation`; what is left out stays as it is.",
             takes=Change,
-            example={"epoch": 1, "generation": 1, "reason": "look at it first", "shadow_fraction": 0.5},
+            example={"epoch": 1, "generation": 1, "reason": _TRY, "arms": tried.arms, "canary_weight_bp": 1000},
             gives={JSON: shapes.Changed},
+            answer={"changed": True, "state": tried},
             access="admin",
             parameters=(_WAIT,),
             errors=_MISFIT | _STORE,
@@ -123,8 +131,9 @@ def _rollout() -> dict[tuple[str, str], Operation]:
             summary="Take the canary's traffic away",
             about="Where there is none, nothing changes and `changed` is false.",
             takes=Rollback,
-            example={"reason": "looks wrong"},
+            example={"reason": _BACK},
             gives={JSON: shapes.Changed},
+            answer={"changed": True, "state": example.taken_back(tried, reason=_BACK)},
             access="admin",
             parameters=(_WAIT,),
             errors=_MISFIT | _STORE,
@@ -136,6 +145,17 @@ def _rollout() -> dict[tuple[str, str], Operation]:
             parameters=(_COUNT,),
             errors={400: "count is no number of its range", 503: "the rollout store does not answer"},
         ),
+    }
+
+
+def _row(contract: ModelContract) -> dict[str, Any]:
+    return {
+        "prediction_id": _ID,
+        "score": 0.25,
+        "decision": contract.decision_threshold <= 0.25,
+        "arm": "baseline",
+        "model": contract.model,
+        "version": contract.version,
     }
 
 

@@ -68,6 +68,7 @@ def _infer(pattern: str, contract: ModelContract) -> Operation:
         takes={"type": "object"},
         binary_too=True,
         example=example.tensors(contract),
+        answer=None if by_version else _scores(contract),
         gives={JSON: shapes.Inferred, BINARY: bytes},
         access="key",
         parameters=() if by_version else ROUTING,
@@ -80,3 +81,13 @@ def _infer(pattern: str, contract: ModelContract) -> Operation:
         | _TRITON,
         passes_through=True,
     )
+
+
+def _scores(contract: ModelContract) -> dict[str, Any]:
+    output = {"name": contract.output_tensor, "datatype": "FP32", "shape": [1, 1], "data": [0.25]}
+    return {
+        "model_name": contract.model,
+        "model_version": contract.version,
+        "parameters": {"prediction_ids": "018f3c5e-7a10-7000-8000-0123456789ab"},
+        "outputs": [output],
+    }
