@@ -87,7 +87,8 @@ def test_what_is_made_of_a_request_harms_nobody(
 def test_however_a_request_is_cut_it_is_answered_the_same(gateway: GatewayProcess, which: int, cuts: list[int]) -> None:
     def shape(pieces: list[bytes]) -> tuple[int, list[str], int]:
         (answer,) = talk(gateway.port, pieces)
-        return answer.status, sorted(answer.headers), answer.body.count(b'"')
+        # Whether it says `close` depends on whether our end was seen before the answer left.
+        return answer.status, sorted(answer.headers.keys() - {"connection"}), answer.body.count(b'"')
 
     assert shape(pieces_of(VALID[which], cuts)) == shape([VALID[which]])
 
