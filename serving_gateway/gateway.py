@@ -24,6 +24,7 @@ from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.openapi.route import Description
 from serving_gateway.page.document import page
 from serving_gateway.page.status import Status
 from serving_gateway.rollout.contract_cache import ContractCache
@@ -146,6 +147,7 @@ class Gateway:
             {
                 "/": {"GET": page},
                 "/status": {"GET": awaited(self._status())},
+                "/openapi.json": {"GET": Description(follower=self._follower, max_rows=self._settings.max_rows)},
                 "/predict": {"POST": predict},
                 "/feedback": {"POST": self._feedback(metrics, keys, clock)},
                 "/health": {"GET": awaited(operations.health)},

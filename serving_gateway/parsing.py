@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from serving_gateway.contracts.model import Input, ModelContract, RequestField
+from serving_gateway.crowding import refuse_crowded
 from serving_gateway.http import ApiError
 
 Value = str | float | None
@@ -54,12 +55,14 @@ class RequestParser:
 
     def __init__(self, contract: ModelContract, *, max_rows: int, accept_event_time: bool) -> None:
         self._accept_event_time = accept_event_time
+        self._max_rows = max_rows
         self._entities = tuple(sorted({key for view in contract.views for key in view.join_keys}))
         self._fields = tuple(
             dict.fromkeys(i.source.field for i in contract.inputs if isinstance(i.source, RequestField))
         )
         flat = _flat_types(self._entities, contract.inputs)
         self._flat = tuple(flat)
+        self._values_a_row = len(flat) + len(contract.inputs) + 1
         given = _struct("Features", {i.name: _TYPES[i.dtype] for i in contract.inputs}, required=True)
         named = _struct("Entities", dict.fromkeys(self._entities, _Text))
         instance = {**flat, "features": given, "entities": named}
@@ -75,6 +78,7 @@ class RequestParser:
 
     def parse(self, body: bytes) -> PredictRequest:
         """Parse and check. Raises ApiError 400 with the path of the first thing that is wrong."""
+        refuse_crowded(body, max_rows=self._max_rows, values_a_row=self._values_a_row, path="$.instances")
         document = decoded(self._decoder, body)
         request_id = None if document.request_id is UNSET else document.request_id
         if document.instances is UNSET:

@@ -22,6 +22,7 @@ from serving_gateway.rollout.follower import Follower
 LONGEST_WAIT_S = 30
 LONGEST_HISTORY = 500
 _POLL_S = 0.02
+_MAX_DIGITS = 18
 _change = msgspec.json.Decoder(Change)
 _rollback = msgspec.json.Decoder(Rollback)
 _Result = TypeVar("_Result")
@@ -136,6 +137,7 @@ def _number(request: Request, name: str, *, default: int, low: int, high: int) -
     """A whole number of the query. Raises ApiError 400."""
     values = parse_qs(request.query, keep_blank_values=True).get(name, [str(default)])
     text = values[-1]
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-        raise ApiError(400, f"{name} must be a whole number from {low} to {high}, got {text!r}", path=f"?{name}")
+    # int() refuses thousands of digits
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and low <= int(text) <= high):
+        raise ApiError(400, f"{name} must be a whole number from {low} to {high}, got {text[:40]!r}", path=f"?{name}")
     return int(text)

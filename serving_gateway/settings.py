@@ -151,6 +151,12 @@ class Settings:
         _one_of("refuse", "default"),
         "while the online store is away: refuse with 503, or answer with every stored feature missing, flagged degraded",
     )
+    max_connections: int = _setting(
+        "GATEWAY_MAX_CONNECTIONS", "4096", _integer(1, 10**6), "open connections; the longest quiet one makes room"
+    )
+    receive_ms: int = _setting(
+        "GATEWAY_RECEIVE_MS", "10000", _integer(100, 3_600_000), "a client has so long to send a request, or to read"
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":

@@ -24,7 +24,9 @@ from serving_gateway.scoring.prepare import Asked, EventClock, Prepare
 from serving_gateway.scoring.row import ScoringRow
 
 
-class _Prediction(Struct, omit_defaults=True):
+class Prediction(Struct, omit_defaults=True):
+    """One answered row. `fallback_from`: the arm that failed, where the baseline stepped in."""
+
     prediction_id: str
     score: float
     decision: bool
@@ -35,9 +37,11 @@ class _Prediction(Struct, omit_defaults=True):
     degraded: bool = False
 
 
-class _Answer(Struct):
+class Answer(Struct):
+    """The rows in the order they were sent, by the state at (`epoch`, `generation`)."""
+
     request_id: str
-    predictions: list[_Prediction]
+    predictions: list[Prediction]
     generation: int
     epoch: int
 
@@ -141,13 +145,13 @@ class Finish:
 
 def _response(call: Call) -> Response:
     state = call.served.state
-    answer = _Answer(call.request_id, [_prediction(row) for row in call.rows], state.generation, state.epoch)
+    answer = Answer(call.request_id, [_prediction(row) for row in call.rows], state.generation, state.epoch)
     return Response(200, _encode(answer))
 
 
-def _prediction(row: ScoringRow) -> _Prediction:
+def _prediction(row: ScoringRow) -> Prediction:
     arm = row.answered_by
-    return _Prediction(
+    return Prediction(
         row.prediction_id,
         row.score,
         row.decision,

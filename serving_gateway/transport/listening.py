@@ -1,6 +1,7 @@
 """The listening socket: opened once, before any event loop, so that processes may share it."""
 
 import errno
+import resource
 import socket
 
 from serving_gateway.settings import Settings
@@ -22,6 +23,13 @@ def listening_socket(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)
     return listener
+
+
+def allow_descriptors(count: int) -> None:
+    """Let this process open `count` files and sockets, as far as the system's hard limit goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
 def _why(error: OSError, settings: Settings) -> str:

@@ -7,20 +7,21 @@ is called, and calls back.
 
 import asyncio
 from collections import deque
-from urllib.parse import unquote
+from math import inf
 
 import httptools
 
 from serving_gateway.http import ApiError, Handler, Headers, Request, Response
-from serving_gateway.transport.heads import KnownHeads
+from serving_gateway.transport.bodies import Bodies
+from serving_gateway.transport.heads import KnownHeads, Repeats, path_of, without_upgrade
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
+from serving_gateway.transport.refusals import MAX_HEADER_BYTES, body_too_large, headers_too_large, malformed
 
-MAX_HEADER_BYTES = 16_384
 MAX_WAITING = 16  # pipelined requests parsed but not yet answered
 
 
 class HttpProtocol(asyncio.Protocol):
-    """Serves `handle` on one connection; `connections` holds every open one, for draining; `known` serves them all."""
+    """Serves `handle` on one connection. Shared by all of them: `connections`, those open; `bodies`, what they hold; `known`."""
 
     def __init__(
         self,
@@ -28,12 +29,18 @@ class HttpProtocol(asyncio.Protocol):
         connections: "set[HttpProtocol]",
         *,
         max_body_bytes: int,
+        bodies: Bodies | None = None,
         known: KnownHeads | None = None,
     ) -> None:
         self._handle = handle
         self._connections = connections
         self._max_body = max_body_bytes
-        self._known = known or KnownHeads()
+        self._repeats = Repeats(known or KnownHeads())
+        self._bodies = bodies or Bodies(inf)
+        self._held = 0  # bytes of bodies received and not yet handed over
+        self._now = asyncio.get_running_loop().time
+        self.heard_at = self._now()  # when the last whole request came
+        self._part_since = self._unread_since = self._closing_since = inf
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request | Response, Connection]] = deque()
         self._serving = False
@@ -47,10 +54,6 @@ class HttpProtocol(asyncio.Protocol):
         self._refused = False
         self._paused = False
         self._completed_one = False
-        self._aligned = True  # all that came was whole requests, so the next byte begins one
-        self._first = b""
-        self._bytes_since = 0
-        self._plain: list[Request] = []  # of the last bytes, those whose connection stays open
         self.on_message_begin()
         self._receiving = False
 
@@ -67,14 +70,25 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self.closed.set()
         self._waiting.clear()
+        self._body.clear()  # parser and protocol hold each other: the collector may come late
+        self._release(self._held)
+
+    def eof_received(self) -> bool:
+        """asyncio: the client sends no more. What it asked is answered before the connection closes."""
+        self._draining = True
+        if self._receiving:
+            self._refuse(ApiError(400, "the request is cut short"))
+        return self._serving or bool(self._waiting)
 
     def pause_writing(self) -> None:
         """asyncio: the client reads too slowly."""
         self._writable = False
+        self._unread_since = self._now()
 
     def resume_writing(self) -> None:
         """asyncio: the client caught up."""
         self._writable = True
+        self._unread_since = inf
         self._dispatch()
 
     def drain(self) -> None:
@@ -86,22 +100,37 @@ class HttpProtocol(asyncio.Protocol):
         if not self._serving and not self._receiving and not self._waiting and self._transport:
             self._transport.close()
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing is being answered: the client has to send or to read first."""
+        return not self._serving
+
+    def leave(self) -> None:
+        """Close now, to make room; what the client has not read is lost."""
+        if self._transport:
+            self._transport.abort()
+
+    def give_up(self, before: float) -> None:
+        """End what has waited for the client since `before` (event loop time): the rest of a request, or a reader."""
+        if min(self._unread_since, self._closing_since) < before:
+            self.leave()
+        elif self._receiving and not self._paused and self._part_since < before:
+            self._refuse(ApiError(408, "the request did not come whole in time (GATEWAY_RECEIVE_MS)"))
+
     # --- parsing: httptools calls the on_* methods ----------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes arrived."""
-        if self._aligned:
-            request = self._known.request(data, max_body_bytes=self._max_body)
-            if request is not None:
-                self._receive(request, "")
-                return
-            self._aligned, self._first, self._bytes_since = False, data, 0
-        self._bytes_since += len(data)
-        self._plain.clear()
+        request = self._repeats.request(data, max_body_bytes=self._max_body)
+        if request is not None:
+            self._receive_known(request)
+            return
         while data and not self._refused:
             data = self._parse(data)
-        if len(self._plain) == 1 and not self._receiving:
-            self._aligned = self._known.learn(self._first, self._bytes_since, self._plain[0])
+        if self._receiving and self._part_since == inf:
+            self._part_since = self._now()
+        if not self._receiving:
+            self._repeats.end()
 
     def _parse(self, data: bytes) -> bytes:
         """Parse. Returns what is to be parsed again where a wish to upgrade stopped the parser, else nothing."""
@@ -113,15 +142,15 @@ class HttpProtocol(asyncio.Protocol):
                 return self._without_upgrade(data[upgrade.args[0] :])
             self._refused = True  # CONNECT: answered and closed, what follows is for someone else
         except httptools.HttpParserCallbackError as error:
-            self._refuse(error.__context__ if isinstance(error.__context__, ApiError) else _malformed(error))
+            self._refuse(error.__context__ if isinstance(error.__context__, ApiError) else malformed(error))
         except httptools.HttpParserError as error:
-            self._refuse(_malformed(error))
+            self._refuse(malformed(error))
         else:
             # Bytes behind a completed request cannot be told from its own: they are not held against the next one.
             if not (self._headers_complete or self._completed_one):
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEADER_BYTES:
-                    self._refuse(_headers_too_large())
+                    self._refuse(headers_too_large())
         return b""
 
     def on_message_begin(self) -> None:
@@ -138,12 +167,17 @@ class HttpProtocol(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self._url += url
+        self._header_bytes += len(url)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise headers_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line. Lines of one name are joined, as RFC 9110 section 5.3 says."""
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise _headers_too_large()
+            raise headers_too_large()
+        if self._headers_complete:
+            return  # a trailer says nothing that is looked at: it must not pass for a header
         name = name.lower()
         self._headers[name] = b"%b, %b" % (self._headers[name], value) if name in self._headers else value
 
@@ -154,7 +188,7 @@ class HttpProtocol(asyncio.Protocol):
         if length is not None and b"transfer-encoding" in self._headers:
             raise ApiError(400, "send Content-Length or Transfer-Encoding, not both")
         if length is not None and length.isdigit() and int(length) > self._max_body:
-            raise self._body_too_large()
+            raise body_too_large(self._max_body)
         expected = self._headers.get(b"expect")
         if expected is None:
             return
@@ -167,7 +201,8 @@ class HttpProtocol(asyncio.Protocol):
         """A piece of the body."""
         self._body_bytes += len(data)
         if self._body_bytes > self._max_body:
-            raise self._body_too_large()
+            raise body_too_large(self._max_body)
+        self._hold(len(data))
         self._body.append(data)
 
     def on_message_complete(self) -> None:
@@ -178,18 +213,29 @@ class HttpProtocol(asyncio.Protocol):
         self._receiving = False
         method = self._parser.get_method().decode("latin-1")
         query = self._url.partition(b"?")[2].partition(b"#")[0].decode("latin-1")
-        request = Request(method, _path(self._url), Headers(self._headers), b"".join(self._body), query)
+        request = Request(method, path_of(self._url), Headers(self._headers), b"".join(self._body), query)
+        self._body = []
         if not self._parser.should_keep_alive() or self._parser.should_upgrade():
             self._receive(request, "close")
         elif self._parser.get_http_version() == "1.0":
             self._receive(request, "keep-alive")
         else:
-            self._plain.append(request)
+            self._repeats.completed.append(request)
+            self._receive(request, "")
+
+    def _receive_known(self, request: Request) -> None:
+        try:
+            self._hold(len(request.body))
+        except ApiError as error:
+            self._refuse(error)
+        else:
             self._receive(request, "")
 
     def _receive(self, request: Request, connection: Connection) -> None:
+        self._part_since = inf
+        self.heard_at = self._now()
         self._enqueue(request, connection)
-        if len(self._waiting) >= MAX_WAITING and self._transport:
+        if self._has_enough() and self._transport:
             self._paused = True
             self._transport.pause_reading()
 
@@ -199,19 +245,29 @@ class HttpProtocol(asyncio.Protocol):
         No other protocol is spoken here, so the wish is ignored (RFC 9110 section 7.8); the old parser skipped the body.
         """
         method, version = self._parser.get_method(), self._parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
-        for name, value in self._headers.items():
-            if name not in (b"upgrade", b"expect"):
-                lines.append(b"%b: %b" % (name, value))
         self._parser = httptools.HttpRequestParser(self)
-        return b"\r\n".join([*lines, b"", rest])
+        return without_upgrade(method, self._url, version, self._headers) + rest
 
     # --- answering --------------------------------------------------------------------------------------------------
 
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
         self._refused = True
-        self._enqueue(error.response(_path(self._url)), "close")
+        self._receiving = False
+        self._release(sum(map(len, self._body)))
+        self._body = []
+        self._enqueue(error.response(path_of(self._url)), "close")
+
+    def _has_enough(self) -> bool:
+        return len(self._waiting) >= MAX_WAITING or self._held > self._max_body
+
+    def _hold(self, size: int) -> None:
+        self._bodies.take(size)
+        self._held += size
+
+    def _release(self, size: int) -> None:
+        self._held -= size
+        self._bodies.give(size)
 
     def _enqueue(self, request: Request | Response, connection: Connection) -> None:
         self._waiting.append((request, connection))
@@ -230,6 +286,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._respond(request)
             else:
                 self._without_body = request.method == "HEAD"
+                self._release(len(request.body))
                 self._handle(request, self._respond)
         self._dispatching = False
 
@@ -246,28 +303,20 @@ class HttpProtocol(asyncio.Protocol):
         transport.write(response_bytes(response, connection=connection, without_body=self._without_body))
         if connection == "close":
             self._waiting.clear()
-            transport.close()
+            self._close(transport)
             return
-        if not self._refused and self._paused and len(self._waiting) < MAX_WAITING:
+        if not self._refused and self._paused and not self._has_enough():
             self._paused = False
+            self._part_since = self._now()
             transport.resume_reading()
         self._dispatch()
 
-    def _body_too_large(self) -> ApiError:
-        return ApiError(413, f"the body is larger than {self._max_body} bytes (GATEWAY_MAX_BODY_BYTES)")
-
-
-def _path(target: bytes) -> str:
-    """Path of a request target, unquoted. A proxy's clients send a whole URL (RFC 9112 section 3.2.2)."""
-    path = target.partition(b"?")[0].decode("latin-1")
-    if not path.startswith("/") and "://" in path:
-        path = "/" + path.partition("://")[2].partition("/")[2]
-    return unquote(path) if "%" in path else path
-
-
-def _malformed(error: Exception) -> ApiError:
-    return ApiError(400, f"malformed HTTP request: {error}")
-
-
-def _headers_too_large() -> ApiError:
-    return ApiError(431, f"the request line and headers are larger than {MAX_HEADER_BYTES} bytes")
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close. Who was refused may be sending still: to close on unread bytes would take the answer away."""
+        self._closing_since = self._now()
+        if not self._refused or self._draining:
+            transport.close()
+            return
+        if self._paused:
+            transport.resume_reading()
+        transport.write_eof()

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from serving_gateway.http import Handler
+from serving_gateway.http import Handler, unavailable
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
+from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.heads import KnownHeads
-from serving_gateway.transport.listening import listening_socket
+from serving_gateway.transport.listening import allow_descriptors, listening_socket
+from serving_gateway.transport.messages import response_bytes
 from serving_gateway.transport.protocol import HttpProtocol
 
 GRACE_S = 1.5  # idle connections may ask once more for so long after the gateway was told to stop
@@ -18,6 +21,9 @@ DRAIN_S = 7.0  # in all; a supervisor that loses patience after 10 s must not ha
 YIELD_S = 0.005  # for so long a worker with fewer connections may take a new one first
 SETTLE_S = 0.01  # what is in the socket's buffer is read by then
 RETRY_S = 0.1
+SWEEP_S = 0.5  # how exactly the limit of slow clients is kept
+MAX_BODIES = 32  # so many bodies of full size may be on their way at once
+FURTHER_DESCRIPTORS = 256  # for Triton, Redis, the log
 _log = logging.getLogger(__name__)
 
 
@@ -64,13 +70,17 @@ class HttpServer:
         self._others = others
         self._connections = _Connections(self._own)
         self._known = KnownHeads()
+        self._bodies = Bodies(MAX_BODIES * settings.max_body_bytes)
         self._arriving: set[asyncio.Task[Any]] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Accept connections. Raises CannotListenError."""
         self._listener = self._listener or listening_socket(self._settings)
         self._own.load = 1
+        allow_descriptors(self._settings.max_connections + FURTHER_DESCRIPTORS)
         self._listen()
+        self._sweep()
 
     async def drain(self, *, grace_s: float = GRACE_S) -> None:
         """Accept no more, answer what was received and what comes within `grace_s`, close. Ends within DRAIN_S.
@@ -94,6 +104,16 @@ class HttpServer:
         for connection in list(self._connections):
             connection.close_if_idle()
         await self._left(DRAIN_S - grace_s)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+
+    def _sweep(self) -> None:
+        """Give up on clients that take too long to send or to read; again and again."""
+        loop = asyncio.get_running_loop()
+        before = loop.time() - self._settings.receive_ms / 1000
+        for connection in list(self._connections):
+            connection.give_up(before)
+        self._sweeping = loop.call_later(SWEEP_S, self._sweep)
 
     def _listen(self) -> None:
         if self._listener is not None:
@@ -129,14 +149,29 @@ class HttpServer:
             _log.error("cannot accept a connection: %s", error)
             self._pause(listener, RETRY_S, self._listen)
             return False
+        if len(self._connections) >= self._settings.max_connections and not self._made_room():
+            _turn_away(accepted)
+            return True
         arriving = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
         self._arriving.add(arriving)
         arriving.add_done_callback(self._arriving.discard)
         return True
 
+    def _made_room(self) -> bool:
+        """Close the connection that has been without a whole request for longest, be it idle or slow. False: all are busy."""
+        waiting = [connection for connection in self._connections if connection.waits_for_client]
+        if waiting:
+            min(waiting, key=lambda connection: connection.heard_at).leave()
+        return bool(waiting)
+
     def _connection(self) -> HttpProtocol:
-        limit = self._settings.max_body_bytes
-        return HttpProtocol(self._handle, self._connections, max_body_bytes=limit, known=self._known)
+        return HttpProtocol(
+            self._handle,
+            self._connections,
+            max_body_bytes=self._settings.max_body_bytes,
+            bodies=self._bodies,
+            known=self._known,
+        )
 
     async def _left(self, timeout_s: float) -> None:
         """Until every client has left."""
@@ -145,3 +180,11 @@ class HttpServer:
             _, staying = await asyncio.wait(waits, timeout=timeout_s)
             for waiter in staying:
                 waiter.cancel()
+
+
+def _turn_away(accepted: socket.socket) -> None:
+    """Answer 503 before anything is read; a fresh socket has room for it."""
+    busy = unavailable("all connections are busy (GATEWAY_MAX_CONNECTIONS)").response()
+    with accepted, suppress(OSError):
+        accepted.setblocking(False)
+        accepted.send(response_bytes(busy, connection="close"))

@@ -10,7 +10,7 @@ from serving_gateway.http import Request, Response, json_response, unavailable
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.routes import RouteHandler
 from serving_gateway.triton.messages import Reply
-from serving_gateway.v2.documents import tritons
+from serving_gateway.v2.documents import decoded, tritons
 from serving_gateway.v2.encoding import plain_body
 from serving_gateway.v2.naming import arm_asked, arms_of, renamed
 from serving_gateway.v2.upstream import Upstream, passed_back
@@ -20,6 +20,10 @@ _NOT_OFFERED = ("shared_memory", "trace", "logging", "model_repository(")
 
 class _Statistics(Struct, frozen=True):
     model_stats: list[dict[str, Any]]
+
+
+class _AnyObject(Struct, frozen=True):
+    pass
 
 
 class Models:
@@ -102,6 +106,8 @@ class Models:
     async def index(self, request: Request) -> Response:
         """Triton's models and their state, arms under the names that callers know."""
         body = await plain_body(request, max_bytes=self._max_body_bytes)
+        if body:  # Triton says 500 to what is no JSON
+            decoded(body, _AnyObject)
         reply = await self._upstream.send(request, self._deadline, body=body)
         if reply.status != 200:
             return passed_back(reply)

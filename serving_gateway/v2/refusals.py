@@ -14,8 +14,8 @@ class Refusal:
     """A handler that answers 403 with `sentence`."""
 
     def __init__(self, sentence: str) -> None:
-        self._sentence = sentence
+        self.sentence = sentence
 
     async def __call__(self, _request: Request, **_named: str) -> Response:
         """Raises ApiError 403."""
-        raise ApiError(403, self._sentence)
+        raise ApiError(403, self.sentence)

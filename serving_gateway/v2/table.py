@@ -21,8 +21,11 @@ Handler = Callable[..., Awaitable[Response]]
 Table = dict[str, dict[str, Handler]]
 
 
-def endpoints(infer: Handler, models: Models) -> Table:
-    """Patterns in the order they are tried; `{name}` stands for one segment of the path."""
+def endpoints(infer: Handler, models: Models | type[Models]) -> Table:
+    """Patterns in the order they are tried; `{name}` stands for one segment of the path.
+
+    Of the class instead of an object it tells what there is, without anybody to answer.
+    """
     table: Table = {"/v2": {"GET": models.server}}
     for subject in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         table[f"{subject}/infer"] = {"POST": infer}

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from serving_gateway.contracts.model import ModelContract
+from serving_gateway.crowding import refuse_crowded
 from serving_gateway.http import JSON, ApiError, Response
 from serving_gateway.scoring.row import ScoringRow
 from serving_gateway.v2.documents import decoded
@@ -84,6 +85,7 @@ def asked_of(headers: Mapping[str, str], body: bytes, contract: ModelContract, *
     width = len(contract.inputs)
     if not document and HEADER_LENGTH in headers:
         return Asked("", _rows(tensors, [1, width]), binary=True)
+    refuse_crowded(document, max_rows=max_rows, values_a_row=width)
     request = decoded(document, _Request)
     if len(request.id) > MAX_ID or not _is_text(request.id):
         raise ApiError(400, f"id: at most {MAX_ID} characters of Unicode text")

@@ -7,7 +7,8 @@ import pytest
 
 from serving_gateway.http import Request, Response
 from serving_gateway.routes import awaited
-from serving_gateway.transport.protocol import MAX_HEADER_BYTES, MAX_WAITING, HttpProtocol
+from serving_gateway.transport.protocol import MAX_WAITING, HttpProtocol
+from serving_gateway.transport.refusals import MAX_HEADER_BYTES
 
 MAX_BODY = 1000
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

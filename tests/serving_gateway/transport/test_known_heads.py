@@ -1,5 +1,6 @@
 """A head that was parsed before is not parsed again, and nobody can tell."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -28,6 +29,9 @@ class Wire:
     def close(self) -> None:
         self.closed = True
 
+    def write_eof(self) -> None:
+        self.closed = True
+
     def is_closing(self) -> bool:
         return self.closed
 
@@ -45,11 +49,15 @@ def repeat(request: Request, respond: Respond) -> None:
 def answers(pieces: Sequence[bytes], known: KnownHeads) -> tuple[bytes, bool]:
     """What a connection answers to `pieces`, and whether it was closed."""
     wire = Wire()
-    one = HttpProtocol(repeat, set(), max_body_bytes=MAX_BODY, known=known)
-    one.connection_made(wire)  # type: ignore[arg-type]
-    for piece in pieces:
-        if not wire.closed:
-            one.data_received(piece)
+
+    async def talk() -> None:
+        one = HttpProtocol(repeat, set(), max_body_bytes=MAX_BODY, known=known)
+        one.connection_made(wire)  # type: ignore[arg-type]
+        for piece in pieces:
+            if not wire.closed:
+                one.data_received(piece)
+
+    asyncio.run(talk())
     return wire.sent, wire.closed
 
 
