@@ -123,19 +123,19 @@ def test_who_never_reads_is_left_and_holds_little(gateway: GatewayProcess) -> No
 
 
 def test_many_half_sent_bodies_share_one_bound(gateway: GatewayProcess) -> None:
-    """32 bodies of full size may be on their way; the next is told to come back, and nobody small is touched."""
+    """32 bodies of full size may be on their way; the next is told to come back. Once they are gone, so is what they held."""
     before = resident_mib(worker(gateway))
     forget_peak(worker(gateway))
-    with ExitStack() as stack:
-        clients = [stack.enter_context(connect(gateway.port)) for _ in range(40)]
-        part = post(b" " * (8 * MIB))[: 7 * MIB]
-        for client in clients:
-            send_what_fits(client, part, timeout_s=0.5)
-        found = [answers(closed_within(client, PATIENCE_S + 10)) for client in clients]
-    statuses = [answer.status for (answer,) in found]
-    assert set(statuses) == {408, 503}
-    assert resident_mib(worker(gateway), "VmHWM") - before < 32 * 8 + 64
-    wait_for(lambda: resident_mib(worker(gateway)) < before + 64)
+    for _ in range(2):  # the allocator need not give memory back to the system, but it is there for others
+        with ExitStack() as stack:
+            clients = [stack.enter_context(connect(gateway.port)) for _ in range(40)]
+            part = post(b" " * (8 * MIB))[: 7 * MIB]
+            for client in clients:
+                send_what_fits(client, part, timeout_s=0.5)
+            found = [answers(closed_within(client, PATIENCE_S + 10)) for client in clients]
+        statuses = [answer.status for (answer,) in found]
+        assert set(statuses) == {408, 503}
+        assert resident_mib(worker(gateway), "VmHWM") - before < 32 * 8 + 64
 
 
 def test_pipelined_bodies_are_read_only_as_fast_as_they_are_answered(
