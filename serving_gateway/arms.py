@@ -1,13 +1,14 @@
 """An arm with everything loaded that scoring by it needs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.triton.client import TritonClient
-from serving_gateway.triton.messages import InferMessages
+from serving_gateway.triton.errors import ScoreError
+from serving_gateway.triton.messages import InferMessages, Reply
 
 
 class LoadedArm:
@@ -26,13 +27,30 @@ class LoadedArm:
             width=len(contract.inputs),
         )
 
-    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
-        """Probability of each row (packed float32 vectors), in one batch, before `deadline` (event loop time).
+    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+        """Have `rows` (packed float32 vectors) scored in one batch before `deadline` (event loop time).
 
-        Raises ScoreError for the batch as a whole.
+        `done` is called once, later, with the probability of each row, or with what became of the batch as a whole.
         """
-        reply = await self._triton.exchange(self._messages.request(rows), deadline)
-        return self._messages.scores(reply, len(rows))
+
+        def answered(result: Reply | ScoreError) -> None:
+            scores: list[float] | ScoreError
+            try:
+                scores = result if isinstance(result, ScoreError) else self._messages.scores(result, len(rows))
+            except ScoreError as error:
+                scores = error
+            done(scores)
+
+        self._triton.send(self._messages.request(rows), deadline, answered)
+
+    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
+        """What `ask` finds. Raises ScoreError."""
+        found: asyncio.Future[list[float] | ScoreError] = asyncio.get_running_loop().create_future()
+        self.ask(rows, deadline, lambda result: None if found.done() else found.set_result(result))
+        scores = await found
+        if isinstance(scores, ScoreError):
+            raise scores
+        return scores
 
     async def is_ready(self, *, timeout_s: float = 1.0) -> bool:
         """Whether Triton has the model loaded."""

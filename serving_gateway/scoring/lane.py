@@ -33,10 +33,11 @@ class Lane:
         self._group_commit = group_commit
         self._max_in_flight = 1 if group_commit else SINGLE_IN_FLIGHT
         self._waiting: deque[ScoringRow] = deque()
+        self._alone: deque[list[ScoringRow]] = deque()  # calls whose batch was refused, each to be tried by itself
         self._working = 0
         self._in_flight = 0
         self._row_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
+        self._now = asyncio.get_running_loop().time
 
     @property
     def waiting(self) -> int:
@@ -60,25 +61,32 @@ class Lane:
         self._waiting.extend(rows)
         if self._working < self._max_in_flight:
             self._working += 1
-            task = asyncio.get_running_loop().create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            asyncio.get_running_loop().call_soon(self._send)  # not now: what came with it leaves with it
 
-    async def _work(self) -> None:
-        now = asyncio.get_running_loop().time
-        try:
-            while batch := self._next_batch():
-                self._in_flight += len(batch)
-                began = now()
-                try:
-                    await self._commit(batch)
-                except Exception:  # noqa: BLE001  a bug: its rows come due at their deadlines, what waits goes on
-                    _log.exception("a batch for %s broke", self.arm.arm.triton_model)
-                finally:
-                    self._in_flight -= len(batch)
-                self._learn(len(batch), now() - began)
-        finally:
+    def _send(self) -> None:
+        """The next batch of one that works; nothing waits: it rests."""
+        batch = self._next_batch()
+        if not batch:
             self._working -= 1
+            return
+        self._in_flight += len(batch)
+        began = self._now()
+        deadline = max([row.call.until(self.arm) for row in batch])
+        try:
+            self.arm.ask([row.packed for row in batch], deadline, lambda result: self._answered(batch, began, result))
+        except Exception:  # noqa: BLE001  a bug: its rows come due at their deadlines, what waits goes on
+            self._in_flight -= len(batch)
+            _log.exception("a batch for %s broke", self.arm.arm.triton_model)
+            asyncio.get_running_loop().call_soon(self._send)
+
+    def _answered(self, batch: list[ScoringRow], began: float, result: list[float] | ScoreError) -> None:
+        self._in_flight -= len(batch)
+        self._learn(len(batch), self._now() - began)
+        try:
+            self._settle(batch, result)
+        except Exception:  # noqa: BLE001  as above
+            _log.exception("a batch for %s broke", self.arm.arm.triton_model)
+        self._send()
 
     def _learn(self, rows: int, took_s: float) -> None:
         """A small batch can only show that a row takes less than was thought: else one stall would be believed for ever."""
@@ -88,30 +96,30 @@ class Lane:
         else:
             self._row_s += (row_s - self._row_s) * min(1.0, rows / SURE_ROWS)
 
-    async def _commit(self, batch: list[ScoringRow]) -> None:
-        """One exchange. Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""
+    def _settle(self, batch: list[ScoringRow], result: list[float] | ScoreError) -> None:
+        """Where Triton refused the rows of several calls, each call is tried alone: one may have spoilt it for all."""
         arm = self.arm
-        try:
-            scores = await arm.score([row.packed for row in batch], max([row.call.until(arm) for row in batch]))
-        except ScoreError as error:
+        if isinstance(result, ScoreError):
             calls = {id(row.call): row.call for row in batch}
-            if error.answered and len(calls) > 1:
-                for call in calls.values():
-                    await self._commit([row for row in batch if row.call is call])
+            if result.answered and len(calls) > 1:
+                self._alone.extend([row for row in batch if row.call is call] for call in calls.values())
                 return
             waiting = [row for row in batch if row.asked is arm]
             for row in waiting:
                 row.asked = None
             if waiting:
-                self._failed(arm, waiting, error)
+                self._failed(arm, waiting, result)
             return
-        pairs = [(row, score) for row, score in zip(batch, scores, strict=True) if row.asked is arm]
+        pairs = [(row, score) for row, score in zip(batch, result, strict=True) if row.asked is arm]
         for row, _ in pairs:
             row.asked = None
         if pairs:
             self._scored(arm, pairs)
 
     def _next_batch(self) -> list[ScoringRow]:
+        while self._alone:
+            if alone := [row for row in self._alone.popleft() if row.asked is self.arm]:
+                return alone
         waiting = self._waiting
         batch: list[ScoringRow] = []
         while waiting and len(batch) < MAX_BATCH:

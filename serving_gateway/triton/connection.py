@@ -1,6 +1,7 @@
 """One keep-alive connection to Triton, one exchange at a time."""
 
 import asyncio
+from collections.abc import Callable
 
 import httptools
 
@@ -22,7 +23,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._reply: asyncio.Future[Reply] | None = None
+        self._done: Callable[[Reply | ConnectionLostError], None] | None = None
+        self._whole: Reply | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answered = False
         self.on_message_begin()
@@ -37,20 +39,19 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def exchange(self, request: bytes) -> Reply:
-        """Send and wait for the reply. Raises ConnectionLostError; a cancelled exchange closes the connection."""
-        if self._transport is None or not self.usable:
-            raise ConnectionLostError("the connection was closed while idle")
-        self._reply = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
+    def abandon(self) -> None:
+        """Close; nobody waits for the reply any more."""
+        self._done = None
+        self.close()
+
+    def send(self, request: bytes, done: Callable[[Reply | ConnectionLostError], None]) -> None:
+        """Send; `done` is called once, later, with the reply or with what became of the connection."""
+        self._done = done
         self._answered = False
-        try:
-            return await self._reply
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            self._reply = None
+        if self._transport is None or self._transport.is_closing():
+            asyncio.get_running_loop().call_soon(self._fail, "the connection was closed while idle")
+        else:
+            self._transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: connected."""
@@ -63,15 +64,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of a reply."""
-        if self._reply is None:  # nothing was asked: the stream is out of step
+        if self._done is None:  # nothing was asked: the stream is out of step
             self.close()
             return
         self._answered = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(f"malformed reply: {error}")
             self.close()
+            if self._whole is None:
+                self._fail(f"malformed reply: {error}")
+        if self._whole is not None:
+            reply, self._whole = self._whole, None
+            self._tell(reply)
 
     def on_message_begin(self) -> None:
         """A reply starts."""
@@ -92,12 +97,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The reply is whole."""
-        reply = Reply(self._parser.get_status_code(), self._headers, b"".join(self._body))
+        self._whole = Reply(self._parser.get_status_code(), self._headers, b"".join(self._body))
         if not self._parser.should_keep_alive():
             self.close()
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(reply)
 
     def _fail(self, message: str) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(ConnectionLostError(message, answered=self._answered))
+        self._tell(ConnectionLostError(message, answered=self._answered))
+
+    def _tell(self, result: Reply | ConnectionLostError) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(result)

@@ -1,8 +1,9 @@
 """The canary's path without a server: who scores which row, the fallback in the same request, what is charged."""
 
 import asyncio
+import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -123,13 +124,10 @@ def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
 class Poisoned(ScriptedArm):
     """Refuses every batch that holds the row numbered 100, as a real server refuses a whole batch."""
 
-    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
-        import struct
-
-        scores = await super().score(rows, deadline)
-        if any(struct.unpack_from("<f", row)[0] == 100.0 for row in rows):
-            raise ScoreError("invalid", "poisoned", answered=True)
-        return scores
+    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+        poisoned = any(struct.unpack_from("<f", row)[0] == 100.0 for row in rows)
+        refusal = ScoreError("invalid", "poisoned", answered=True)
+        super().ask(rows, deadline, lambda result: done(refusal if poisoned else result))
 
 
 def test_a_call_that_spoils_a_batch_spoils_it_for_itself_alone(fixture: Fixture) -> None:

@@ -1,11 +1,12 @@
 """What a lane thinks a row has to wait: learned from what batches take, and unlearned."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from serving_gateway.scoring.lane import SURE_ROWS, TELLING_ROWS, Lane
+from serving_gateway.triton.errors import ScoreError
 from tests.serving_gateway.scoring.scripted import ScriptedArm, call_of, served_by
 
 
@@ -14,9 +15,8 @@ class Slow(ScriptedArm):
 
     row_s = 0.0
 
-    async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
-        await asyncio.sleep(self.row_s * len(rows))
-        return await super().score(rows, deadline)
+    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+        asyncio.get_running_loop().call_later(self.row_s * len(rows), super().ask, rows, deadline, done)
 
 
 def waits(*batches: tuple[int, float], ahead: int = 100) -> float:

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from serving_gateway.triton.client import TritonClient
-from serving_gateway.triton.connection import Connection
 from serving_gateway.triton.errors import ScoreError
 from serving_gateway.triton.messages import InferMessages
 from tests.servers import free_port
@@ -15,8 +14,8 @@ from tests.serving_gateway.faulty_triton import FaultyTriton, faulty_triton
 ROW = bytes(4)
 
 
-async def ask(client: TritonClient, timeout_s: float = 2.0) -> list[float]:
-    messages = InferMessages(host="t", model="m", input_tensor="features", output_tensor="score", width=1)
+async def ask(client: TritonClient, timeout_s: float = 2.0, model: str = "m") -> list[float]:
+    messages = InferMessages(host="t", model=model, input_tensor="features", output_tensor="score", width=1)
     deadline = asyncio.get_running_loop().time() + timeout_s
     return messages.scores(await client.exchange(messages.request([ROW]), deadline), 1)
 
@@ -91,18 +90,15 @@ def test_nobody_listening_is_an_error_at_once() -> None:
     asyncio.run(main())
 
 
-def test_an_exchange_that_was_given_up_closes_its_connection() -> None:
-    """Left open, it would leak; used again, its late reply would answer another request."""
-
+def test_whoever_waits_for_a_place_gets_it_when_another_is_late() -> None:
     async def main(server: FaultyTriton) -> None:
-        server.faults["m"] = "hang"
-        host, _, port = server.address.rpartition(":")
-        _, connection = await asyncio.get_running_loop().create_connection(Connection, host, int(port))
-        messages = InferMessages(host="t", model="m", input_tensor="features", output_tensor="score", width=1)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await connection.exchange(messages.request([ROW]))
-        assert not connection.usable
+        client = TritonClient(server.address, size=1)
+        server.faults["stuck"] = "hang"
+        first, second = await asyncio.gather(ask(client, 0.1, "stuck"), ask(client, 10.0), return_exceptions=True)
+        assert isinstance(first, ScoreError)
+        assert second == [0.25]
+        assert len(client._idle) == 1
+        client.close()
 
     with faulty_triton() as server:
         asyncio.run(main(server))
