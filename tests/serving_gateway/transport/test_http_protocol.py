@@ -7,6 +7,7 @@ import pytest
 
 from serving_gateway.http import Request, Response
 from serving_gateway.routes import awaited
+from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.protocol import MAX_WAITING, HttpProtocol
 from serving_gateway.transport.refusals import MAX_HEADER_BYTES
 
@@ -74,6 +75,37 @@ def test_pipelined_answers_keep_their_order_however_the_bytes_arrive(chunk: int)
     sent = b"".join(b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"p" * (n % 6 + 1)) for n in range(3 * MAX_WAITING))
     bodies = [body for _, _, body in exchange(sent, 3 * MAX_WAITING, chunk=chunk)]
     assert bodies == [b"GET /%b " % (b"p" * (n % 6 + 1)) for n in range(3 * MAX_WAITING)]
+
+
+def test_a_body_for_which_the_others_leave_no_room_is_told_to_come_back_until_one_of_them_is_gone() -> None:
+    async def main() -> list[int]:
+        connections: set[HttpProtocol] = set()
+        held = asyncio.Event()
+
+        class Shared(Bodies):
+            def take(self, size: int) -> None:
+                super().take(size)
+                held.set()
+
+        shared = Shared(8)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: HttpProtocol(awaited(echo), connections, max_body_bytes=MAX_BODY, bodies=shared), "127.0.0.1", 0
+        )
+        first, second, third = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(3)]
+        first[1].write(POST[:-1])
+        await held.wait()
+        second[1].write(POST)
+        refused, *_ = await answer(second[0])
+        first[1].write(POST[-1:])
+        served, *_ = await answer(first[0])
+        third[1].write(POST)
+        again, *_ = await answer(third[0])
+        for _, writer in (first, second, third):
+            writer.close()
+        server.close()
+        return [refused, served, again]
+
+    assert asyncio.run(asyncio.wait_for(main(), 5)) == [503, 200, 200]
 
 
 def test_a_path_is_unquoted() -> None:
