@@ -63,8 +63,12 @@ class Losses(RuleBasedStateMachine):
 
     def look(self, *gateways: FollowingGateway) -> None:
         for gateway in gateways:
-            known = len(gateway.served)
+            known, trip = len(gateway.served), gateway.trip
             gateway.look(self.now())
+            if trip is not None and gateway.trip is None:
+                serves = gateway.served[-1]
+                canary = serves.arms.canary
+                assert canary is None or canary.triton_model != trip.triton_model or not on_trial(serves)
             for state in gateway.served[known:]:
                 if state.phase == "rolled_back" and state.arms.canary is not None and state.restores is None:
                     self.rollbacks.setdefault(state.arms.canary.triton_model, state)
@@ -167,7 +171,6 @@ class Losses(RuleBasedStateMachine):
             assert positions == sorted(set(positions)), gateway.name
 
     def everything_heals(self) -> None:
-        tripped = {gateway.trip.triton_model for gateway in self.gateways if gateway.trip}
         for _ in range(2):
             for gateway in self.gateways:
                 gateway.connected = True
@@ -181,7 +184,7 @@ class Losses(RuleBasedStateMachine):
         for arm in (stands.arms.baseline, stands.arms.canary):
             assert arm is None or self.store.contract(arm.contract_digest) is not None
         if on_trial(stands) and stands.arms.canary is not None:
-            assert stands.arms.canary.triton_model not in {*self.rollbacks, *tripped}
+            assert stands.arms.canary.triton_model not in self.rollbacks
             assert stands.arms.canary not in [state.arms.canary for state in self.issued if state in audit]
 
 
