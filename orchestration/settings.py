@@ -91,8 +91,13 @@ class Settings:
 
     @property
     def redis_url(self) -> str:
-        """The online store and the rollout store."""
+        """The rollout store, the prediction stream and the events."""
         return os.environ.get("REDIS_URL") or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def features_redis_url(self) -> str:
+        """The online store (see serving_gateway/contracts/online_address.py)."""
+        return os.environ.get("FEATURES_REDIS_URL") or self.redis_url
 
     @property
     def mlflow_url(self) -> str:

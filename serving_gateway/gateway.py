@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from serving_gateway.access import Tokens
+from serving_gateway.contracts.online_address import parse_address
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.feedback import Feedback
@@ -23,7 +24,8 @@ from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
-from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.online_cluster import OnlineCluster
+from serving_gateway.online_connection import OnlineConnection, OnlineStore
 from serving_gateway.openapi.route import Description
 from serving_gateway.page.document import page
 from serving_gateway.page.status import Status
@@ -77,7 +79,7 @@ class Gateway:
         self._metrics = metrics = Metrics(own, others)
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings)
-        self._online = OnlineConnection(settings.redis_url)
+        self._online = _online_store(settings)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
         self._passed_through = TritonClient(settings.triton_http)
         self._shipper = Shipper(self._control)
@@ -279,3 +281,8 @@ def _redis(settings: Settings) -> "redis.asyncio.Redis":
         retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
     )
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def _online_store(settings: Settings) -> OnlineStore:
+    address = parse_address(settings.features_redis_url)
+    return OnlineCluster(address) if address.kind == "cluster" else OnlineConnection(address)

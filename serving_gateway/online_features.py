@@ -18,7 +18,8 @@ from serving_gateway.contracts.online_layout import (
     entity_key,
 )
 from serving_gateway.contracts.prediction import ViewAge
-from serving_gateway.online_connection import OnlineConnection, StoreLostError, command
+from serving_gateway.online_connection import OnlineStore
+from serving_gateway.online_wire import StoreLostError, command
 
 
 class FeaturesUnavailableError(Exception):
@@ -56,7 +57,7 @@ class _Stored(Struct, frozen=True):
 class OnlineFeatures:
     """Reads what one contract's inputs need."""
 
-    def __init__(self, contract: ModelContract, store: OnlineConnection) -> None:
+    def __init__(self, contract: ModelContract, store: OnlineStore) -> None:
         self._project = contract.project
         self._store = store
         self._reads = _plan(contract)
@@ -94,9 +95,9 @@ class OnlineFeatures:
     async def _fetch(self, wanted: list[tuple[int, bytes]], deadline: float) -> list[list[_Stored]]:
         if not wanted:
             return []
-        commands = b"".join([command(b"HMGET", key, *self._reads[at].fields) for at, key in wanted])
+        commands = [command(b"HMGET", key, *self._reads[at].fields) for at, key in wanted]
         try:
-            replies = await self._store.exchange(commands, len(wanted), deadline)
+            replies = await self._store.read([key for _, key in wanted], commands, deadline)
         except TimeoutError as error:
             raise FeaturesUnavailableError("the online store does not answer in time") from error
         except StoreLostError as error:

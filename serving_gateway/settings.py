@@ -56,6 +56,15 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _store_url(text: str) -> str:
+    if "+" not in text.partition("://")[0]:
+        return _redis_url(text)
+    from serving_gateway.contracts.online_address import parse_address
+
+    parse_address(text)
+    return text
+
+
 def _identifier(text: str) -> str:
     if not text or len(text) > 64 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
         raise ValueError("1 to 64 letters, digits, '-' or '_'")
@@ -84,7 +93,13 @@ class Settings:
     port: int = _setting("GATEWAY_PORT", "8000", _port, "port to listen on")
     redis_port: int = _setting("REDIS_PORT", "6379", _port, "Redis on loopback, where REDIS_URL is not set")
     redis_url: str = _setting(
-        "REDIS_URL", "redis://127.0.0.1:{redis_port}/0", _redis_url, "online store, rollout store, prediction stream"
+        "REDIS_URL", "redis://127.0.0.1:{redis_port}/0", _redis_url, "rollout store, prediction stream, events"
+    )
+    features_redis_url: str = _setting(
+        "FEATURES_REDIS_URL",
+        "{redis_url}",
+        _store_url,
+        "online store: redis, redis+sentinel, redis+cluster, rediss for TLS",
     )
     triton_http_port: int = _setting(
         "TRITON_HTTP_PORT", "8100", _port, "Triton on loopback, where TRITON_HTTP is not set"

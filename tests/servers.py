@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +91,33 @@ def redis_server(folder: Path, *arguments: str, port: int | None = None) -> Iter
     command = [BIN / "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save", "", *arguments]
     with running("redis", command, folder, lambda: _redis_answers(port), timeout_s=10) as process:
         yield RedisServer(port, process)
+
+
+@contextmanager
+def redis_cluster(folder: Path) -> Iterator[list[RedisServer]]:
+    """A Redis Cluster of three nodes, each with a third of the 16,384 slots."""
+    with ExitStack() as stack:
+        nodes, clients = [], []
+        for n in range(3):  # the bus of a node listens 10,000 above its port
+            (folder / str(n)).mkdir()
+            nodes.append(stack.enter_context(redis_server(folder / str(n), "--cluster-enabled", "yes")))
+            clients.append(stack.enter_context(redis.Redis(port=nodes[n].port)))
+            clients[n].execute_command("CLUSTER", "ADDSLOTS", *range(-(-n * 16384 // 3), -(-(n + 1) * 16384 // 3)))
+            clients[n].execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+        whole = {b"cluster_state:ok", b"cluster_known_nodes:3"}
+        until(
+            lambda: all(whole <= set(c.execute_command("CLUSTER", "INFO").split(b"\r\n")) for c in clients),
+            "the cluster is whole",
+        )
+        yield nodes
+
+
+def until(holds: Callable[[], bool], what: str, *, timeout_s: float = 30) -> None:
+    """Wait until `holds()`; fails with `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not yet: {what}"
+        time.sleep(0.05)
 
 
 @contextmanager

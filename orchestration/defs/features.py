@@ -3,7 +3,6 @@
 from typing import Any
 
 import dagster as dg
-import redis
 from pydantic import Field
 
 from orchestration.defs.common import OWNERS, parse_days, table_schema
@@ -53,7 +52,7 @@ def feature_registry() -> dg.MaterializeResult:
     from orchestration.features.store import apply
 
     settings = Settings.load()
-    layouts = view_layouts(apply(FEATURE_REPO, settings.home, settings.redis_url))
+    layouts = view_layouts(apply(FEATURE_REPO, settings.home, settings.features_redis_url))
     write_layouts(settings.feature_layout, layouts)
     return dg.MaterializeResult(
         metadata={"views": len(layouts), "features": sum(len(layout.features) for layout in layouts)}
@@ -81,13 +80,13 @@ class OnlineConfig(dg.Config):
 )
 def online_store(config: OnlineConfig) -> dg.MaterializeResult:
     """The latest row of every entity in Redis, by `feast materialize`."""
-    from orchestration.features.store import empty_online, materialize, open_store
+    from orchestration.features.store import empty_online, materialize, online_client, open_store
 
     settings = Settings.load()
     until, _ = view_window(*parse_days(config.as_of, "9999-12-31"))
-    client = redis.Redis.from_url(settings.redis_url)
+    client = online_client(settings.features_redis_url)
     emptied = empty_online(client) if config.empty_first else 0
-    materialize(open_store(FEATURE_REPO, settings.home, settings.redis_url), until)
+    materialize(open_store(FEATURE_REPO, settings.home, settings.features_redis_url), until)
     return dg.MaterializeResult(
         metadata={"as of": until.isoformat(), "keys emptied": emptied, "keys in Redis": int(client.dbsize())}
     )

@@ -12,6 +12,7 @@ from orchestration.demo.dagster_runs import DagsterRuns, Run, entries
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
 from orchestration.features.layout import read_layouts
 from orchestration.features.online import OnlineWriter
+from orchestration.features.store import online_client
 from orchestration.features.views import PROJECT
 from orchestration.replay.client import Replay, Tally
 from orchestration.replay.timeline import Minute, timeline
@@ -50,7 +51,9 @@ class Story:
 
     def replay(self) -> Replay:
         """A client in event time over the exported layout."""
-        writer = OnlineWriter(self.redis, PROJECT, read_layouts(self.settings.feature_layout))
+        writer = OnlineWriter(
+            online_client(self.settings.features_redis_url), PROJECT, read_layouts(self.settings.feature_layout)
+        )
         return Replay(self.settings.gateway_url, self.store, writer)
 
     def minutes(self, day: date) -> list[Minute]:

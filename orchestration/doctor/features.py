@@ -8,6 +8,7 @@ import redis
 
 from orchestration.doctor.finding import Finding, State, duration
 from orchestration.features.layout import read_layouts
+from orchestration.features.store import online_client
 from orchestration.features.views import PROJECT
 from orchestration.settings import Settings
 from serving_gateway.contracts.online_layout import ViewLayout, decode_timestamp
@@ -27,7 +28,8 @@ def check_features(settings: Settings) -> list[Finding]:
         return [_finding("attention", "nothing is registered: run the job materialize_online")]
     client = redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
     now = RolloutStore(client).event_now()
-    return judge_features(newest(client, layouts), layouts, now)
+    online = online_client(settings.features_redis_url, timeout_s=5)
+    return judge_features(newest(online, layouts), layouts, now)
 
 
 def newest(client: "redis.Redis", layouts: Sequence[ViewLayout]) -> dict[str, float]:

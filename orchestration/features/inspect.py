@@ -15,6 +15,7 @@ import redis
 from orchestration.console import table_console
 from orchestration.features.layout import read_layouts
 from orchestration.features.online import OnlineRow, read_online
+from orchestration.features.store import online_client
 from orchestration.features.views import PROJECT, VIEWS
 from orchestration.settings import Settings
 from serving_gateway.contracts.online_layout import Scalar, ViewLayout
@@ -75,9 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
         layouts = _layouts(settings)
         client = redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
         now = RolloutStore(client).event_now()
-        found = inspect(client, layouts, entities, now)
+        online = online_client(settings.features_redis_url, timeout_s=2)
+        found = inspect(online, layouts, entities, now)
     except redis.RedisError as error:
-        print(f"inspect: Redis cannot be read (REDIS_URL, REDIS_PORT): {error}", file=sys.stderr)
+        print(f"inspect: Redis cannot be read (FEATURES_REDIS_URL, REDIS_URL, REDIS_PORT): {error}", file=sys.stderr)
         return 2
     except (NoLayoutError, ValueError) as error:
         print(f"inspect: {error}", file=sys.stderr)

@@ -8,9 +8,9 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from orchestration.features.views import PROJECT, VIEWS
+from serving_gateway.contracts.online_address import parse_address
 
 if TYPE_CHECKING:
     import redis
@@ -18,15 +18,38 @@ if TYPE_CHECKING:
 DEFINITIONS = "flight_features.py"
 
 
-def connection_string(redis_url: str) -> str:
-    """Feast's form (host:port,db=N[,password=...]) of a redis:// address. Raises ValueError for another scheme."""
-    url = urlsplit(redis_url)
-    if url.scheme not in ("redis", "rediss") or not url.hostname:
-        raise ValueError(f"expected an address like redis://127.0.0.1:6379/0, got {redis_url!r}")
-    parts = [f"{url.hostname}:{url.port or 6379}", f"db={url.path.strip('/') or 0}"]
-    parts += [f"username={unquote(url.username)}"] if url.username else []
-    parts += [f"password={unquote(url.password)}"] if url.password else []
-    return ",".join(parts + (["ssl=true"] if url.scheme == "rediss" else []))
+def connection_string(url: str) -> str:
+    """Feast's form (host:port[,host:port...],db=N[,password=...]) of an online store's address. Raises ValueError."""
+    address = parse_address(url)
+    if not address.nodes:
+        raise ValueError(f"Feast reaches no Redis over a unix socket: {url}")
+    options = address.options
+    parts = [f"{host}:{port}" for host, port in address.nodes]
+    parts += [] if address.kind == "cluster" else [f"db={options.get('db', 0)}"]
+    parts += [f"{name}={options[name]}" for name in ("username", "password") if options.get(name)]
+    return ",".join(parts + (["ssl=true"] if "connection_class" in options else []))
+
+
+def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
+    """A client of the online store wherever it is (a RedisCluster has the methods that are used here).
+
+    Raises ValueError for a malformed address, redis.RedisError where a cluster or a Sentinel does not answer.
+    """
+    import redis
+    from redis.cluster import ClusterNode
+    from redis.sentinel import Sentinel
+
+    address = parse_address(url)
+    timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    if address.kind == "single":
+        return redis.Redis.from_url(url, **timeouts)
+    options = {k: v for k, v in address.options.items() if k not in ("db", "connection_class")} | timeouts
+    options["ssl"] = "connection_class" in address.options
+    if address.kind == "cluster":
+        nodes = [ClusterNode(*node) for node in address.nodes]  # type: ignore[no-untyped-call]
+        return redis.RedisCluster(startup_nodes=nodes, **options)  # type: ignore[return-value]
+    sentinel = Sentinel(address.nodes, sentinel_kwargs=timeouts, db=address.options.get("db", 0), **options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(address.master)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def open_store(repo: Path, home: Path, redis_url: str) -> Any:
@@ -34,7 +57,9 @@ def open_store(repo: Path, home: Path, redis_url: str) -> Any:
     with _environment(home, redis_url):
         from feast import FeatureStore
 
-        return FeatureStore(repo_path=str(repo))
+        store = FeatureStore(repo_path=str(repo))
+    _check_kind(store, redis_url)
+    return store
 
 
 def apply(repo: Path, home: Path, redis_url: str) -> Any:
@@ -72,6 +97,22 @@ def empty_online(client: "redis.Redis", project: str = PROJECT) -> int:
     for at in range(0, len(keys), 1000):
         client.unlink(*keys[at : at + 1000])
     return len(keys)
+
+
+def _check_kind(store: Any, url: str) -> None:
+    """Feast takes the kind of Redis from its file, the platform from the address: they must say the same."""
+    address, online = parse_address(url), store.config.online_store
+    expected = "redis" if address.kind == "single" else f"redis_{address.kind}"
+    if online.redis_type.value != expected:
+        raise ValueError(
+            f"FEATURES_REDIS_URL names a {expected}: set `redis_type: {expected}` under online_store in"
+            f" {store.repo_path / 'feature_store.yaml'}, where {online.redis_type.value} stands"
+        )
+    if address.kind == "sentinel" and online.sentinel_master != address.master:
+        raise ValueError(
+            f"FEATURES_REDIS_URL names the master {address.master}: set `sentinel_master: {address.master}` under"
+            f" online_store in {store.repo_path / 'feature_store.yaml'}, where {online.sentinel_master} stands"
+        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from orchestration.features.layout import read_layouts
 from orchestration.features.online import OnlineWriter
+from orchestration.features.store import online_client
 from orchestration.features.views import PROJECT
 from orchestration.ingestion.partitions import MissingPartitionError
 from orchestration.replay.client import Replay
@@ -34,7 +35,9 @@ def main() -> int:
     client = redis.Redis.from_url(settings.redis_url)
     try:
         minutes = list(timeline(settings.lake / "features", settings.lake / "training", arguments.start, arguments.end))
-        writer = OnlineWriter(client, PROJECT, read_layouts(settings.feature_layout))
+        writer = OnlineWriter(
+            online_client(settings.features_redis_url), PROJECT, read_layouts(settings.feature_layout)
+        )
     except (MissingPartitionError, FileNotFoundError) as error:
         sys.exit(f"cannot replay: {error}")
     replay = Replay(settings.gateway_url, RolloutStore(client), writer)

@@ -9,7 +9,7 @@ from serving_gateway.contracts.compatibility import differences
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.prediction import ArmName
 from serving_gateway.contracts.rollout import Arm, RolloutState
-from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.online_connection import OnlineStore
 from serving_gateway.online_features import OnlineFeatures
 from serving_gateway.parsing import ContractError, RequestParser
 from serving_gateway.rollout.contract_cache import ContractCache
@@ -64,7 +64,7 @@ class Loader:
         settings: Settings,
         contracts: ContractCache,
         triton: Mapping[ArmName, TritonClient],
-        online: OnlineConnection,
+        online: OnlineStore,
     ) -> None:
         self._settings = settings
         self._contracts = contracts

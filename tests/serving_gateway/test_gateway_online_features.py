@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import redis
 
+from serving_gateway.contracts.online_address import parse_address
 from serving_gateway.contracts.online_layout import entity_key
 from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.online_features import FeaturesUnavailableError, OnlineFeatures, ViewRow
@@ -17,7 +18,7 @@ ENTITIES = {"origin": "JFK", "tailnum": "N1"}
 
 def read(url: str, *rows: tuple[dict[str, str], int]) -> list[dict[str, ViewRow]]:
     async def main() -> list[dict[str, ViewRow]]:
-        store = OnlineConnection(url)
+        store = OnlineConnection(parse_address(url))
         try:
             deadline = asyncio.get_running_loop().time() + 2
             return await OnlineFeatures(CONTRACT, store).read(rows, deadline)

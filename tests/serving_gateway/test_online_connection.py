@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from serving_gateway.online_connection import OnlineConnection, StoreLostError, command
+from serving_gateway.contracts.online_address import parse_address
+from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.online_wire import StoreLostError, command
 from tests.servers import RedisServer, free_port, redis_server
 
 pytestmark = pytest.mark.integration
@@ -19,7 +21,7 @@ GET = command(b"GET", b"k")
 
 def asked(url: str, script: Callable[[OnlineConnection], Awaitable[object]]) -> object:
     async def main() -> object:
-        store = OnlineConnection(url)
+        store = OnlineConnection(parse_address(url))
         try:
             return await asyncio.wait_for(script(store), 10)
         finally:
@@ -103,7 +105,7 @@ def test_tls_with_the_stores_own_certificate_and_not_with_a_stranger(
         server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for known, expected in ((f"ssl_ca_certs={pem}", [b"PONG"]), ("ssl_cert_reqs=none", [b"PONG"]), ("", None)):
-            store = OnlineConnection(f"rediss://{address}/0?{known}")
+            store = OnlineConnection(parse_address(f"rediss://{address}/0?{known}"))
             if expected:
                 assert await store.exchange(PING, 1, soon()) == expected
             else:
@@ -148,7 +150,7 @@ def test_a_store_that_hangs_while_it_is_greeted_leaves_no_connection_open() -> N
             writer.close()
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
-        store = OnlineConnection(f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        store = OnlineConnection(parse_address(f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"))
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await store.exchange(PING, 1, soon(0.05))

@@ -106,7 +106,9 @@ def test_no_layout_redis_away_and_a_broken_layout_are_one_clear_line(
     assert f"{layout} is not there: materialize feature_registry" in capsys.readouterr().err
     write_layouts(layout, LAYOUTS)
     assert main(JFK) == 2
-    assert capsys.readouterr().err.startswith("inspect: Redis cannot be read (REDIS_URL, REDIS_PORT)")
+    assert capsys.readouterr().err.startswith(
+        "inspect: Redis cannot be read (FEATURES_REDIS_URL, REDIS_URL, REDIS_PORT)"
+    )
     layout.write_text('[{"name": 7}]')
     assert main(JFK) == 2
     assert "$[0].name" in capsys.readouterr().err
