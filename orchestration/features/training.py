@@ -3,7 +3,7 @@
 The columns stand in `columns`. Rows are partitioned by the UTC day of `sched_dep`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -47,11 +47,20 @@ def training_rows(flights: pl.DataFrame, views: Mapping[str, pl.DataFrame]) -> p
         RuntimeError: if the join lost or multiplied rows.
     """
     rows = _with_label(flights).sort("event_timestamp", maintain_order=True)
-    for view in VIEWS:
-        rows = _join(rows, views[view.name], view)
-    if rows.height != flights.height:
-        raise RuntimeError(f"the point-in-time join made {rows.height} rows of {flights.height} flights")
-    return rows.with_columns(_derived()).sort("sched_dep", "request_id").select(COLUMNS)
+    return join_views(rows, views, VIEWS).with_columns(_derived()).sort("sched_dep", "request_id").select(COLUMNS)
+
+
+def join_views(rows: pl.DataFrame, views: Mapping[str, pl.DataFrame], of: Sequence[View]) -> pl.DataFrame:
+    """`rows` (event_timestamp and keys, sorted by event_timestamp) with the features of the views as they stood then.
+
+    Raises RuntimeError if the join lost or multiplied rows.
+    """
+    joined = rows
+    for view in of:
+        joined = _join(joined, views[view.name], view)
+    if joined.height != rows.height:
+        raise RuntimeError(f"the point-in-time join made {joined.height} rows of {rows.height}")
+    return joined
 
 
 def write_training(lake: Path, start: date, end: date) -> Outcome:

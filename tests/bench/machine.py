@@ -11,11 +11,16 @@ from tests.bench.targets import BENCH_BIN, nginx_program
 from tests.servers import ROOT
 
 
-def facts() -> list[str]:
-    """Processor and memory, and how busy it is already; versions of what runs."""
+def processor() -> str:
+    """Processor and memory, and how busy it is already."""
     cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{cores} cores of {_processor()}, {memory:.0f} GiB, load average before the run {os.getloadavg()[0]:.1f}"
+
+
+def facts() -> list[str]:
+    """The machine, and versions of what the gateway is measured with."""
     return [
-        f"{cores} cores of {_processor()}, {memory:.0f} GiB, load average before the run {os.getloadavg()[0]:.1f}",
+        processor(),
         f"Python {platform.python_version()}, uvloop {version('uvloop')}, {_triton()}, onnxruntime {version('onnxruntime')}",
         ", ".join(found for found in (_fastapi(), _nginx(), _wrk()) if found),
     ]

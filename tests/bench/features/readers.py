@@ -1,0 +1,185 @@
+"""The ways to read features: ours by layout, Feast's SDK sync and async, `feast serve`. Each runs in a process of its own."""
+
+import asyncio
+import itertools
+import os
+import resource
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from orchestration.features.store import connection_string, open_store
+from orchestration.features.views import FEATURE_SERVICE
+from serving_gateway.contracts.model import ModelContract
+from serving_gateway.contracts.online_address import parse_address
+from serving_gateway.online_connection import OnlineConnection
+from serving_gateway.online_features import OnlineFeatures
+from tests.bench.features.stand import NOW, REPO, Entities, Stand
+from tests.servers import BIN, QUIET, answers_200, free_port, running
+
+WARM_UP_S = 1.0
+Call = Callable[[list[Entities]], Awaitable[object]]
+
+
+def measure(target: str, stand: Stand, rows: int, concurrency: int, seconds: float) -> tuple[float, float]:
+    """CPU microseconds a call and calls a second of `target`: what reads, not Redis, with `rows` entities a call.
+
+    For `feast_serve` the server's CPU counts, and its client's does not: another language may be cheaper.
+    """
+    batches = itertools.cycle([stand.entities[at : at + rows] for at in range(0, len(stand.entities) - rows + 1, rows)])
+    if target == "feast_sync":
+        return _threads(stand, batches, concurrency, seconds)
+    run = {"ours": _ours, "feast_async": _feast_async, "feast_serve": _feast_serve}[target]
+    return uvloop.run(run(stand, batches, concurrency, seconds))
+
+
+class _Gather:
+    """As the gateway reads: what is asked for while a read is in flight is read together."""
+
+    def __init__(self, features: OnlineFeatures) -> None:
+        self._features = features
+        self._waiting: deque[tuple[list[Entities], asyncio.Future[object]]] = deque()
+        self._reading = False
+
+    async def __call__(self, entities: list[Entities]) -> object:
+        done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entities, done))
+        if not self._reading:
+            self._reading = True
+            asyncio.get_running_loop().create_task(self._read())
+        return await done
+
+    async def _read(self) -> None:
+        loop, now_us = asyncio.get_running_loop(), int(NOW.timestamp() * 1e6)
+        while self._waiting:
+            batch = list(self._waiting)
+            self._waiting.clear()
+            wanted = [(row, now_us) for entities, _ in batch for row in entities]
+            found = iter(await self._features.read(wanted, loop.time() + 5))
+            for entities, done in batch:
+                done.set_result([next(found) for _ in entities])
+        self._reading = False
+
+
+async def _ours(
+    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
+) -> tuple[float, float]:
+    connection = OnlineConnection(parse_address(stand.redis))
+    gather = _Gather(OnlineFeatures(ModelContract.from_json(stand.contract), connection))
+    try:
+        return await _loaded(gather, batches, concurrency, seconds, _own_cpu)
+    finally:
+        connection.close()
+
+
+async def _feast_async(
+    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
+) -> tuple[float, float]:
+    store = open_store(REPO, stand.home, stand.redis)
+    service = store.get_feature_service(FEATURE_SERVICE)
+    await store.initialize()
+
+    async def call(entities: list[Entities]) -> object:
+        return await store.get_online_features_async(features=service, entity_rows=entities)
+
+    try:
+        return await _loaded(call, batches, concurrency, seconds, _own_cpu)
+    finally:
+        await store.close()
+
+
+async def _feast_serve(
+    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
+) -> tuple[float, float]:
+    with feast_serve(stand) as (port, process):
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", limits=httpx.Limits(max_connections=concurrency), timeout=30
+        ) as client:
+
+            async def call(entities: list[Entities]) -> object:
+                columns = {name: [row[name] for row in entities] for name in entities[0]}
+                answer = await client.post(
+                    "/get-online-features", json={"feature_service": FEATURE_SERVICE, "entities": columns}
+                )
+                answer.raise_for_status()
+                return answer.content
+
+            return await _loaded(call, batches, concurrency, seconds, lambda: _tree_cpu(process.pid))
+
+
+@contextmanager
+def feast_serve(stand: Stand) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """`feast serve`, one worker."""
+    port = free_port()
+    environment = {"PLATFORM_HOME": str(stand.home), "REDIS_CONNECTION": connection_string(stand.redis)}
+    os.environ.update(environment | QUIET)
+    command = [BIN / "feast", "--chdir", REPO, "serve", "--host", "127.0.0.1", "--port", port]
+    command += ["--workers", 1, "--no-access-log", "--keep-alive-timeout", 60]
+    health = f"http://127.0.0.1:{port}/health"
+    with running("feast-serve", command, Path(stand.home), lambda: answers_200(health), timeout_s=90) as process:
+        yield port, process
+
+
+async def _loaded(
+    call: Call, batches: Iterator[list[Entities]], concurrency: int, seconds: float, cpu_s: Callable[[], float]
+) -> tuple[float, float]:
+    async def client(until: float) -> int:
+        calls = 0
+        while time.perf_counter() < until:
+            await call(next(batches))
+            calls += 1
+        return calls
+
+    async def load(seconds: float) -> int:
+        until = time.perf_counter() + seconds
+        return sum(await asyncio.gather(*(client(until) for _ in range(concurrency))))
+
+    await load(WARM_UP_S)
+    began, before = time.perf_counter(), cpu_s()
+    calls = await load(seconds)
+    return (cpu_s() - before) / calls * 1e6, calls / (time.perf_counter() - began)
+
+
+def _threads(stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float) -> tuple[float, float]:
+    store = open_store(REPO, stand.home, stand.redis)
+    service = store.get_feature_service(FEATURE_SERVICE)
+    lock = threading.Lock()
+
+    def client(until: float) -> int:
+        calls = 0
+        while time.perf_counter() < until:
+            with lock:
+                entities = next(batches)
+            store.get_online_features(features=service, entity_rows=entities)
+            calls += 1
+        return calls
+
+    def load(pool: Any, seconds: float) -> int:
+        return sum(pool.map(client, [time.perf_counter() + seconds] * concurrency))
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        load(pool, WARM_UP_S)
+        began, before = time.perf_counter(), _own_cpu()
+        calls = load(pool, seconds)
+        return (_own_cpu() - before) / calls * 1e6, calls / (time.perf_counter() - began)
+
+
+def _own_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _tree_cpu(pid: int) -> float:
+    """User and system seconds of a process and its children, the ended ones too (proc(5): stat, fields 14 to 17)."""
+    ticks = [int(t) for t in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") + sum(_tree_cpu(int(child)) for child in children)

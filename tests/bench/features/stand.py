@@ -1,0 +1,63 @@
+"""What every reader of the benchmark reads: two real days of features in a real Redis, applied and materialized by Feast."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from orchestration.features.compute import write_features
+from orchestration.features.inputs import model_inputs
+from orchestration.features.layout import view_layouts
+from orchestration.features.store import apply, materialize
+from orchestration.features.training import ENTITIES
+from orchestration.features.views import FEATURE_SERVICE, PROJECT
+from orchestration.ingestion.partitions import read_partitions
+from serving_gateway.contracts.model import ModelContract
+from tests.orchestration.features.lakes import raw_lake
+from tests.servers import ROOT, redis_server
+
+REPO = ROOT / "feature_repo"
+START, END = date(2013, 2, 4), date(2013, 2, 6)
+NOW = datetime(2013, 2, 5, 17, 30, tzinfo=UTC)
+KEYS = 2000
+Entities = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """`home` is Feast's PLATFORM_HOME, `redis` the online store's address; the contract reads all nine views."""
+
+    home: Path
+    redis: str
+    contract: bytes
+    entities: list[Entities]
+
+
+@contextmanager
+def stand(folder: Path) -> Iterator[Stand]:
+    """Compute, apply, materialize; Redis runs until the block ends."""
+    raw_lake(folder / "lake", START, END)
+    write_features(folder / "lake", START, END)
+    with redis_server(folder) as redis:
+        store = apply(REPO, folder, redis.url)
+        materialize(store, NOW)
+        contract = ModelContract(
+            model="flight_delay",
+            version="1",
+            inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
+            views=view_layouts(store),
+            feature_service=FEATURE_SERVICE,
+            project=PROJECT,
+            decision_threshold=0.5,
+            training_start="2013-01-01",
+            training_end="2013-04-01",
+            mlflow_run_id="0",
+            artifact_digest="0",
+        )
+        flights = read_partitions(folder / "lake" / "raw" / "flights", START, END).select(ENTITIES)
+        rows = flights.drop_nulls().to_dicts()
+        yield Stand(folder, redis.url, msgspec.json.encode(contract), Random(7).choices(rows, k=KEYS))
