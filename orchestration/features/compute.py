@@ -5,11 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from orchestration.features.boards import nyc_departures, origin_board
-from orchestration.features.decay import decayed_means
+from orchestration.features.computations import COMPUTATIONS
 from orchestration.features.events import arrivals, departures
 from orchestration.features.held import held_features_of
-from orchestration.features.observations import origin_weather, tail_movements
 from orchestration.features.views import BY_NAME, LEAD, VIEWS, WARM_UP, view_window
 from orchestration.ingestion.outcome import Outcome
 from orchestration.ingestion.partitions import days, read_partitions, remove_partitions, stretches, write_partitions
@@ -31,22 +29,12 @@ def compute_views(flights: pl.DataFrame, weather: pl.DataFrame, start: date, end
         View name to frame in the view's columns, sorted by event_timestamp and keys.
     """
     first, last = view_window(start, end)
-    departed, arrived = departures(flights), arrivals(flights)
-    views = {
-        "origin_weather": origin_weather(weather),
-        "origin_departures": decayed_means(departed, ["origin"], half_life_h=1, prefix="e_org_dep_ewm1h"),
-        "carrier_origin_departures": decayed_means(
-            departed, ["carrier", "origin"], half_life_h=2, prefix="e_co_dep_ewm2h"
-        ),
-        "carrier_arrivals": decayed_means(arrived, ["carrier"], half_life_h=2, prefix="e_car_arr_ewm2h"),
-        "dest_arrivals": decayed_means(arrived, ["dest"], half_life_h=3, prefix="e_dest_arr_ewm3h"),
-        "tail_arrivals": tail_movements(arrived, delay="r_tail_last_arr_delay", instant="last_arr_at"),
-        "tail_departures": tail_movements(departed, delay="r_tail_last_dep_delay", instant="last_dep_at"),
-        "origin_board": origin_board(flights, first, last),
-        "nyc_departures": nyc_departures(departed, first, last),
-    }
+    sources = {"flights": flights, "weather": weather, "departures": departures(flights), "arrivals": arrivals(flights)}
     in_window = pl.col("event_timestamp").is_between(first, last, closed="left")
-    return {name: frame.filter(in_window).select(BY_NAME[name].columns) for name, frame in views.items()}
+    return {
+        name: of_view.rows(sources[of_view.source], first, last).filter(in_window).select(BY_NAME[name].columns)
+        for name, of_view in COMPUTATIONS.items()
+    }
 
 
 def write_features(lake: Path, start: date, end: date) -> Outcome:
