@@ -1,0 +1,78 @@
+"""The last row of keys at a watermark, over the functions that compute the views in batch, on no more than they read."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from orchestration.features.computations import COMPUTATIONS, Computation
+from orchestration.features.events import arrivals, departures
+from orchestration.features.observations import REPORT_DELAY
+from orchestration.features.views import BY_NAME, LEAD, View
+
+_TICK = timedelta(microseconds=1)
+# When what a source's rows say is known, and what a computation takes of them.
+_INSTANT = {"weather": pl.col("time_hour") + REPORT_DELAY, "departures": pl.col("dep"), "arrivals": pl.col("arr")}
+_EVENTS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "weather": lambda weather: weather,
+    "departures": departures,
+    "arrivals": arrivals,
+}
+
+
+def latest_rows(
+    flights: pl.DataFrame, weather: pl.DataFrame, watermark: datetime, keys: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """The row that a reader at `watermark` finds of each key: the last one of `compute_views` at or before it.
+
+    Args:
+        flights: request_id, carrier, origin, dest, tailnum, sched_dep, dep, dep_delay, arr and arr_delay of tidy
+            flights, in any order, as far back as WARM_UP before the day of the oldest row that is asked for.
+        weather: origin, time_hour, precip, pressure, visib and wind_speed of tidy weather, likewise.
+        watermark: UTC.
+        keys: view name to the keys that are asked for, in the view's join keys, each once; ignored for a view without.
+
+    Returns:
+        View name to frame in the view's columns, a row a key. A key without row is left out, and so is a view without.
+    """
+    found = {}
+    for name, wanted in keys.items():
+        view, computation = BY_NAME[name], COMPUTATIONS[name]
+        chosen = weather if computation.source == "weather" else flights
+        if view.join_keys:
+            chosen = chosen.join(wanted, on=view.join_keys, how="semi")
+        of_source = _board_rows if computation.source == "flights" else _event_rows
+        if frames := of_source(chosen, view, computation, watermark):
+            rows = (
+                pl.concat(frames)
+                .filter(pl.col("event_timestamp") <= watermark)
+                .sort("event_timestamp", maintain_order=True)
+            )
+            last = rows.unique(view.join_keys, keep="last") if view.join_keys else rows.tail(1)
+            found[name] = last.select(view.columns)
+    return found
+
+
+def _event_rows(chosen: pl.DataFrame, view: View, computation: Computation, watermark: datetime) -> list[pl.DataFrame]:
+    """Rows of observations and movements: the last one of each key, and perhaps some before it."""
+    at = _INSTANT[computation.source]
+    last = at.max().over(view.join_keys) if view.join_keys else at.max()
+    known = chosen.drop_nulls(view.join_keys).filter(at <= watermark)
+    recent = known.filter(last - computation.reach < at)
+    if recent.is_empty():
+        return []
+    events = _EVENTS[computation.source](recent)
+    start = watermark if view.join_keys else recent.select(last).item()
+    return [(computation.last or computation.rows)(events, start, watermark + _TICK)]
+
+
+def _board_rows(flights: pl.DataFrame, view: View, computation: Computation, watermark: datetime) -> list[pl.DataFrame]:
+    """The last row of each board. It changes when a schedule becomes known, LEAD before it, and when a flight leaves."""
+    changes = (flights.select(*view.join_keys, at=at) for at in (pl.col("sched_dep") - LEAD, pl.col("dep")))
+    last = pl.concat(changes).filter(pl.col("at") <= watermark).group_by(view.join_keys).agg(pl.col("at").max())
+    boards = []
+    for *key, at in last.iter_rows():
+        of_key = [pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True)]
+        on_board = flights.filter(*of_key, pl.col("sched_dep") > at - computation.reach)
+        boards.append(computation.rows(on_board, at, at + _TICK))
+    return boards

@@ -1,0 +1,75 @@
+"""The base: up to which event time the lake is believed, and from when on the journal."""
+
+from datetime import datetime
+from time import time_ns
+from uuid import uuid4
+
+import msgspec
+import redis
+from msgspec import Struct
+
+from orchestration.features.live.events import instant, micros
+from orchestration.features.live.stream import BEGINNING, last_id
+from orchestration.features.views import PROJECT
+
+
+class Base(Struct, frozen=True, kw_only=True):
+    """One checkpoint.
+
+    What has an event time before `as_of_us` is what the lake says, the rest is what came over the stream.
+
+    Attributes:
+        id: uuid.
+        as_of_us: UTC microseconds since the epoch.
+        position: stream entries up to this one belong to a time line that was given up, and are never applied.
+        set_at_us: wall clock; the newest base holds.
+        rewind: whether the time line before was given up: the updater forgets its journal.
+    """
+
+    id: str
+    as_of_us: int
+    position: str
+    set_at_us: int
+    rewind: bool
+
+    @property
+    def as_of(self) -> datetime:
+        """UTC."""
+        return instant(self.as_of_us)
+
+
+def base_key(project: str = PROJECT) -> str:
+    """Where the base lies in the online store's Redis; one slot with the watermark on a cluster."""
+    return f"features:{{{project}}}:base"
+
+
+def set_base(
+    online: "redis.Redis", stream: "redis.Redis", as_of: datetime, *, rewind: bool, project: str = PROJECT
+) -> Base:
+    """Set a new base at `as_of` (UTC); the updater takes it up within a second.
+
+    Args:
+        online: the online store's Redis.
+        stream: the Redis of the events.
+        as_of: what the lake knows of the time before it, the online store has already.
+        rewind: give up the time line: the online store was emptied and filled anew, and what is in the stream up to now
+            is not applied to it. Else what came over the stream since `as_of` goes on counting.
+        project: Feast's.
+    """
+    before = read_base(online, project)
+    position = last_id(stream) if rewind else (before.position if before else BEGINNING)
+    now_us = max(time_ns() // 1_000, before.set_at_us + 1 if before else 0)
+    base = Base(id=str(uuid4()), as_of_us=micros(as_of), position=position, set_at_us=now_us, rewind=rewind)
+    write_base(online, base, project)
+    return base
+
+
+def read_base(online: "redis.Redis", project: str = PROJECT) -> Base | None:
+    """The base that holds; None where none was set. Raises msgspec.ValidationError for a document that is none."""
+    data = online.get(base_key(project))
+    return None if data is None else msgspec.json.decode(data, type=Base)
+
+
+def write_base(online: "redis.Redis", base: Base, project: str = PROJECT) -> None:
+    """Write a base as it is."""
+    online.set(base_key(project), msgspec.json.encode(base))

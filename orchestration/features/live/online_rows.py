@@ -1,0 +1,76 @@
+"""The rows and documents that an updater keeps in the online store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import redis
+
+from orchestration.features.layout import read_layouts
+from orchestration.features.live.affected import Affected
+from orchestration.features.live.base import Base, base_key
+from orchestration.features.live.watermark import Watermark, watermark_key
+from orchestration.features.online import OnlineWriter
+from orchestration.features.views import BY_NAME
+from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+
+
+class OnlineRows:
+    """Writes what keys have, and takes away what they have no longer."""
+
+    def __init__(self, client: "redis.Redis", project: str, layout: Path) -> None:
+        """`layout` is the exported one. Raises FileNotFoundError where `feature_registry` was not materialized yet."""
+        self._client = client
+        self._project = project
+        self._layouts = {view.name: view for view in read_layouts(layout)}
+        self._writer = OnlineWriter(client, project, self._layouts.values())
+
+    def write(self, rows: Mapping[str, pl.DataFrame], of: Affected) -> int:
+        """Write the rows of these keys, and remove the values of those that have none; returns how many were written."""
+        written = self._writer.write(rows) if rows else 0
+        with self._client.pipeline(transaction=False) as pipeline:
+            for view, keys in of.items():
+                layout = self._layouts[view]
+                for key in keys - _keys(view, rows):
+                    entity = dict(zip(BY_NAME[view].join_keys, key, strict=True))
+                    values = tuple(entity[name] for name in layout.join_keys)
+                    pipeline.hdel(entity_key(self._project, layout.join_keys, values), *_fields(layout))
+            if len(pipeline):
+                pipeline.execute()
+        return written
+
+
+def documents(client: "redis.Redis", project: str) -> tuple[Base | None, bytes | None]:
+    """The base, and the bytes of the watermark document; in one round trip."""
+    found: Any = client.mget([base_key(project), watermark_key(project)])
+    base, document = found
+    return None if base is None else msgspec.json.decode(base, type=Base), document
+
+
+def what_happened(found: bytes | None, written: bytes, base: Base) -> str:
+    """What a document says that is not the one that was written: why the store has to be written anew; empty if not.
+
+    Whoever is ahead of us on our own base is another updater.
+    """
+    if found is None:
+        return "the store lost its memory"
+    try:
+        theirs, ours = (msgspec.json.decode(data, type=Watermark) for data in (found, written))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "the watermark document was overwritten"
+    if theirs.base != base.id:
+        return "the store is of another base"
+    return "the store went back in time" if theirs.applied_at_us <= ours.applied_at_us else ""
+
+
+def _keys(view: str, rows: Mapping[str, pl.DataFrame]) -> set[tuple[str, ...]]:
+    if view not in rows:
+        return set()
+    join_keys = BY_NAME[view].join_keys
+    return set(rows[view].select(join_keys).rows()) if join_keys else {()}
+
+
+def _fields(layout: ViewLayout) -> list[bytes]:
+    return [layout.timestamp_field, *(bytes.fromhex(feature.field) for feature in layout.features)]
