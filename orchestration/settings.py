@@ -25,6 +25,7 @@ class Settings:
     code_server_port: int = 3030
     gateway_port: int = 8000
     reports_port: int = 8200
+    updater_port: int = 8300
 
     @classmethod
     def load(cls) -> "Settings":
@@ -57,6 +58,16 @@ class Settings:
     def feature_layout(self) -> Path:
         """The feature service's Redis layout, exported by the last `feast apply`."""
         return self.home / "feast" / "layout.json"
+
+    @property
+    def event_journal(self) -> Path:
+        """The live updater's journal of accepted events."""
+        return self.home / "features" / "journal"
+
+    @property
+    def late_events(self) -> Path:
+        """Events that came after the watermark had passed them: one file of JSON lines a UTC day."""
+        return self.home / "features" / "late"
 
     @property
     def flights_source(self) -> Path | None:
