@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -30,7 +31,8 @@ def latest_rows(
             flights, in any order, as far back as WARM_UP before the day of the oldest row that is asked for.
         weather: origin, time_hour, precip, pressure, visib and wind_speed of tidy weather, likewise.
         watermark: UTC.
-        keys: view name to the keys that are asked for, in the view's join keys, each once; ignored for a view without.
+        keys: view name to the keys that are asked for, in the view's join keys, each once, none of
+            them null; ignored for a view without.
 
     Returns:
         View name to frame in the view's columns, a row a key. A key without row is left out, and so is a view without.
@@ -38,48 +40,77 @@ def latest_rows(
     found = {}
     for name, wanted in keys.items():
         view, computation = BY_NAME[name], COMPUTATIONS[name]
-        if computation.source == "flights":
-            frames = _board_rows(flights, wanted, view, computation, watermark)
-        else:
-            of_source = weather if computation.source == "weather" else flights
-            chosen = of_source.join(wanted, on=view.join_keys, how="semi") if view.join_keys else of_source
-            frames = _event_rows(chosen, view, computation, watermark)
-        if frames:
-            rows = (
-                pl.concat(frames)
-                .filter(pl.col("event_timestamp") <= watermark)
-                .sort("event_timestamp", maintain_order=True)
-            )
-            last = rows.unique(view.join_keys, keep="last") if view.join_keys else rows.tail(1)
-            found[name] = last.select(view.columns)
+        source = weather if computation.source == "weather" else flights
+        of_source = _board_rows if computation.source == "flights" else _event_rows
+        rows = of_source(source, _Asked(view, wanted), computation, watermark)
+        if rows is not None:
+            found[name] = rows.select(view.columns)
     return found
 
 
-def _event_rows(chosen: pl.DataFrame, view: View, computation: Computation, watermark: datetime) -> list[pl.DataFrame]:
-    """Rows of observations and movements: the last one of each key, and perhaps some before it."""
+class _Asked(NamedTuple):
+    """The keys that are asked for of a view. One alone, the usual case, needs no joins and groups."""
+
+    view: View
+    keys: pl.DataFrame
+
+    @property
+    def one(self) -> bool:
+        return not self.view.join_keys or self.keys.height == 1
+
+    def of(self, source: pl.DataFrame) -> pl.DataFrame:
+        """The source's rows of these keys."""
+        if not self.view.join_keys:
+            return source
+        if self.one:
+            return source.filter(_is(self.view, self.keys.row(0)))
+        return source.join(self.keys, on=self.view.join_keys, how="semi")
+
+    def earliest_last(self, known: pl.DataFrame, at: pl.Expr) -> datetime:
+        """The earliest of the keys' last instants."""
+        last = (
+            known.select(at.max())
+            if self.one
+            else known.group_by(self.view.join_keys).agg(last=at.max()).select("last")
+        )
+        earliest = last.to_series().min()
+        assert isinstance(earliest, datetime)
+        return earliest
+
+    def last(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The last row of each key; rows are in the order of their time."""
+        return rows.tail(1) if self.one else rows.unique(self.view.join_keys, keep="last", maintain_order=True)
+
+
+def _event_rows(
+    source: pl.DataFrame, asked: _Asked, computation: Computation, watermark: datetime
+) -> pl.DataFrame | None:
+    """Rows of observations and movements."""
     at = _INSTANT[computation.source]
-    last = at.max().over(view.join_keys) if view.join_keys else at.max()
-    known = chosen.drop_nulls(view.join_keys).filter(at <= watermark)
-    recent = known.filter(last - computation.reach < at)
-    if recent.is_empty():
-        return []
-    events = _EVENTS[computation.source](recent)
-    start = watermark if view.join_keys else recent.select(last).item()
-    return [(computation.last or computation.rows)(events, start, watermark + _TICK)]
+    known = asked.of(source).filter(at <= watermark)
+    if known.is_empty():
+        return None
+    last = asked.earliest_last(known, at)
+    events = _EVENTS[computation.source](known.filter(at > last - computation.reach))
+    return asked.last((computation.last or computation.rows)(events, last, watermark + _TICK))
 
 
 def _board_rows(
-    flights: pl.DataFrame, wanted: pl.DataFrame, view: View, computation: Computation, watermark: datetime
-) -> list[pl.DataFrame]:
-    """The last row of each board. It changes when a schedule becomes known, LEAD before it, and when a flight leaves."""
+    flights: pl.DataFrame, asked: _Asked, computation: Computation, watermark: datetime
+) -> pl.DataFrame | None:
+    """Rows of boards. One changes when a schedule becomes known, LEAD before it, and when a flight leaves."""
     known = (pl.col("sched_dep") - LEAD, pl.col("dep"))
     last = pl.max_horizontal(at.filter(at <= watermark).max() for at in known)
     boards = []
-    for key in wanted.iter_rows():
-        of_key = flights.filter(pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True))
+    for key in asked.keys.iter_rows():
+        of_key = flights.filter(_is(asked.view, key))
         at = of_key.select(last).item() if of_key.height else None
         if at is not None:
             # The flight that left last may have been scheduled before: it is on no board, but makes one.
             reach = (pl.col("sched_dep") > at - computation.reach) | (pl.col("dep") == at)
             boards.append(computation.rows(of_key.filter(reach), at, at + _TICK))
-    return boards
+    return pl.concat(boards) if boards else None
+
+
+def _is(view: View, key: tuple[str, ...]) -> list[pl.Expr]:
+    return [pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True)]
