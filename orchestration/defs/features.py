@@ -67,7 +67,13 @@ class OnlineConfig(dg.Config):
     )
     empty_first: bool = Field(
         default=False,
-        description="Delete what is there. A replay that turns the clock back needs it, for Feast keeps newer rows.",
+        description="Delete what is there first, for Feast keeps newer rows: a wrong materialization is undone so. Events "
+        "that came over the stream since are applied again.",
+    )
+    rewind: bool = Field(
+        default=False,
+        description="Give up what came after that day: delete what is there and forget the events since. A replay that "
+        "turns the clock back needs it.",
     )
 
 
@@ -79,14 +85,23 @@ class OnlineConfig(dg.Config):
     owners=OWNERS,
 )
 def online_store(config: OnlineConfig) -> dg.MaterializeResult:
-    """The latest row of every entity in Redis, by `feast materialize`."""
+    """The latest row of every entity in Redis, by `feast materialize`: the base from which the updater goes on."""
+    import redis
+
+    from orchestration.features.live.base import set_base
     from orchestration.features.store import empty_online, materialize, online_client, open_store
 
     settings = Settings.load()
     until, _ = view_window(*parse_days(config.as_of, "9999-12-31"))
     client = online_client(settings.features_redis_url)
-    emptied = empty_online(client) if config.empty_first else 0
+    emptied = empty_online(client) if config.empty_first or config.rewind else 0
     materialize(open_store(FEATURE_REPO, settings.home, settings.features_redis_url), until)
+    base = set_base(client, redis.Redis.from_url(settings.redis_url), until, rewind=config.rewind)
     return dg.MaterializeResult(
-        metadata={"as of": until.isoformat(), "keys emptied": emptied, "keys in Redis": int(client.dbsize())}
+        metadata={
+            "as of": until.isoformat(),
+            "keys emptied": emptied,
+            "keys in Redis": int(client.dbsize()),
+            "base": base.id,
+        }
     )

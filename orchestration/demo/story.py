@@ -10,11 +10,9 @@ import redis
 from orchestration.demo import plan
 from orchestration.demo.dagster_runs import DagsterRuns, Run, entries
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
-from orchestration.features.layout import read_layouts
-from orchestration.features.online import OnlineWriter
 from orchestration.features.store import online_client
-from orchestration.features.views import PROJECT
 from orchestration.replay.client import Replay, Tally
+from orchestration.replay.feed import Feed
 from orchestration.replay.timeline import Minute, timeline
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
@@ -50,16 +48,13 @@ class Story:
         return run
 
     def replay(self) -> Replay:
-        """A client in event time over the exported layout."""
-        writer = OnlineWriter(
-            online_client(self.settings.features_redis_url), PROJECT, read_layouts(self.settings.feature_layout)
-        )
-        return Replay(self.settings.gateway_url, self.store, writer)
+        """A client in event time; `feed` knows how long its events took to be readable."""
+        self.feed = Feed(self.redis, online_client(self.settings.features_redis_url))
+        return Replay(self.settings.gateway_url, self.store, self.feed)
 
     def minutes(self, day: date) -> list[Minute]:
         """The minutes of one day of flights."""
-        lake = self.settings.lake
-        return list(timeline(lake / "features", lake / "training", day, day + plan.DAY))
+        return list(timeline(self.settings.lake, day, day + plan.DAY))
 
 
 def ingest(story: Story, live: Live) -> None:
@@ -114,7 +109,7 @@ def train_challenger(story: Story, live: Live) -> None:
 
 def materialize(story: Story, live: Live) -> None:
     """Feast brings Redis to the first day that will be replayed."""
-    ops = {"online_store": {"as_of": plan.BASELINE_DAY.isoformat(), "empty_first": True}}
+    ops = {"online_store": {"as_of": plan.BASELINE_DAY.isoformat(), "rewind": True}}
     run = story.succeed(live, "materialize_online", ops=ops)
     made = run.metadata("online_store")
     story.narrator.tell(

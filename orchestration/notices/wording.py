@@ -48,6 +48,17 @@ def failed_run(run: FailedRun) -> Notice:
     )
 
 
+def stale_features(reason: str, link: str, time: datetime) -> Notice:
+    """The online store is behind what the policy allows."""
+    return Notice(
+        severity="SEV3",
+        title="Live features are stale",
+        text=f"{reason}. Answers still come, from older features; nothing is rolled back for that.",
+        link=link,
+        time=time,
+    )
+
+
 def gateway_trip(state: RolloutState, link: str) -> Notice:
     """A gateway stopped a canary by itself. `state` is the change that it wrote, `link` the gateway's /rollout."""
     canary = state.arms.canary.triton_model if state.arms.canary else "the canary"
