@@ -25,6 +25,7 @@ class Settings:
     code_server_port: int = 3030
     gateway_port: int = 8000
     reports_port: int = 8200
+    updater_port: int = 8300
 
     @classmethod
     def load(cls) -> "Settings":
@@ -62,6 +63,16 @@ class Settings:
     def replays(self) -> bool:
         """Whether a replay drives the event clock; else it is the wall's."""
         return os.environ.get("EVENT_CLOCK") == "replay"
+
+    @property
+    def event_journal(self) -> Path:
+        """The live updater's journal of accepted events."""
+        return self.home / "features" / "journal"
+
+    @property
+    def late_events(self) -> Path:
+        """Events that came after the watermark had passed them: one file of JSON lines a UTC day."""
+        return self.home / "features" / "late"
 
     @property
     def flights_source(self) -> Path | None:

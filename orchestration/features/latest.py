@@ -73,6 +73,8 @@ def _board_rows(flights: pl.DataFrame, view: View, computation: Computation, wat
     boards = []
     for *key, at in last.iter_rows():
         of_key = [pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True)]
-        on_board = flights.filter(*of_key, pl.col("sched_dep") > at - computation.reach)
+        # The flight that left last may have been scheduled before: it is on no board, but makes one.
+        reach = (pl.col("sched_dep") > at - computation.reach) | (pl.col("dep") == at)
+        on_board = flights.filter(*of_key, reach)
         boards.append(computation.rows(on_board, at, at + _TICK))
     return boards

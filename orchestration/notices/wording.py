@@ -59,6 +59,17 @@ def stale_features(reason: str, link: str, time: datetime) -> Notice:
     )
 
 
+def online_store_lost(reason: str, seconds: float, rows: int, time: datetime, link: str) -> Notice:
+    """The online store had lost what was in it, and was written anew from journal and lake."""
+    return Notice(
+        severity="SEV3",
+        title="The online store was written anew",
+        text=f"{reason}: {rows} rows written in {seconds:.1f} s. Until then requests were answered without them.",
+        link=link,
+        time=time,
+    )
+
+
 def gateway_trip(state: RolloutState, link: str) -> Notice:
     """A gateway stopped a canary by itself. `state` is the change that it wrote, `link` the gateway's /rollout."""
     canary = state.arms.canary.triton_model if state.arms.canary else "the canary"

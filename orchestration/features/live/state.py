@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from orchestration.features.live.affected import Affected, add_all
 from orchestration.features.live.base import Base
-from orchestration.features.live.events import instant, micros
+from orchestration.features.live.events import Event, instant, micros
 from orchestration.features.live.history import History
-from orchestration.features.live.intake import advanced, is_new
+from orchestration.features.live.intake import Taken, advanced, is_new, take
 from orchestration.features.live.journal import Journal, Record
 from orchestration.features.live.lake import events_before
 from orchestration.features.live.stream import order
@@ -24,7 +25,7 @@ class State:
         base: what it rests on.
         history: the events.
         watermark: UTC.
-        position: id of the last stream entry that is in the journal.
+        position: id of the last stream entry that was taken.
         events: distinct ones since the base.
     """
 
@@ -32,12 +33,30 @@ class State:
     history: History
     watermark: datetime
     position: str
-    events: int
+    events: int = 0
+
+    def apply(self, events: Iterable[tuple[str, Event]], last: str) -> tuple[Taken, Affected]:
+        """Take events with the ids of their entries, up to the entry `last`.
+
+        Returns what became of them, and the keys whose rows may have changed. `taken.records` belong into the journal
+        before anybody is told of it.
+        """
+        before = self.watermark
+        taken = take(events, self.history, before, self.base.as_of)
+        affected = self.history.settle()
+        add_all(affected, self.history.passed(before, taken.watermark))
+        if taken.watermark.date() != before.date():
+            self.history.forget(taken.watermark)
+        if not taken.records or taken.records[-1].id != last:
+            taken.records.append(Record(id=last, watermark_us=micros(taken.watermark)))
+        self.watermark, self.position = taken.watermark, last
+        self.events += taken.distinct
+        return taken, affected
 
 
 def load(base: Base, records: Iterable[Record], lake: Path) -> State:
     """The state of lake and journal. Reads the raw partitions before the base, in about a second."""
-    state = State(base, History.of(events_before(lake, base.as_of)), base.as_of, base.position, 0)
+    state = State(base, History.of(events_before(lake, base.as_of)), base.as_of, base.position)
     for record in records:
         state.position = record.id
         state.watermark = max(state.watermark, instant(record.watermark_us))
@@ -54,19 +73,20 @@ def adopt(journal: Journal, base: Base) -> None:
     """Carry the journal over to a new base.
 
     Of a time line that goes on, the events from the base's time on are kept, with position and watermark; of one that
-    was given up, nothing. One was given up, too, where entries have been that the journal has: that base was missed.
+    was given up, nothing. It was given up as well where the base bars entries that the one before did not: then a base
+    between the two was missed.
     """
     mine = journal.base
     if mine is None or base.rewind or order(base.position) > order(mine.position):
         journal.begin(base, [])
         return
     kept = []
-    position, watermark_us = mine.position, micros(mine.as_of)
+    position, watermark = mine.position, mine.as_of
     for record in journal.records():
-        position, watermark_us = record.id, max(watermark_us, record.watermark_us)
+        position, watermark = record.id, max(watermark, instant(record.watermark_us))
         if record.event is not None:
-            watermark_us = micros(advanced(instant(watermark_us), record.event))
+            watermark = advanced(watermark, record.event)
             if record.event.event_time >= base.as_of:
                 kept.append(record)
-    end = Record(id=position, watermark_us=watermark_us)
+    end = Record(id=position, watermark_us=micros(watermark))
     journal.begin(msgspec.structs.replace(base, position=mine.position), [*kept, end])

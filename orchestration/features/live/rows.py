@@ -1,17 +1,13 @@
-"""The rows and documents that an updater keeps in the online store."""
+"""Rows of the online store: written where a key has one, taken away where it has none any longer."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import polars as pl
 import redis
 
 from orchestration.features.layout import read_layouts
 from orchestration.features.live.affected import Affected
-from orchestration.features.live.base import Base, base_key
-from orchestration.features.live.watermark import Watermark, watermark_key
 from orchestration.features.online import OnlineWriter
 from orchestration.features.views import BY_NAME
 from serving_gateway.contracts.online_layout import ViewLayout, entity_key
@@ -40,29 +36,6 @@ class OnlineRows:
             if len(pipeline):
                 pipeline.execute()
         return written
-
-
-def documents(client: "redis.Redis", project: str) -> tuple[Base | None, bytes | None]:
-    """The base, and the bytes of the watermark document; in one round trip."""
-    found: Any = client.mget([base_key(project), watermark_key(project)])
-    base, document = found
-    return None if base is None else msgspec.json.decode(base, type=Base), document
-
-
-def what_happened(found: bytes | None, written: bytes, base: Base) -> str:
-    """What a document says that is not the one that was written: why the store has to be written anew; empty if not.
-
-    Whoever is ahead of us on our own base is another updater.
-    """
-    if found is None:
-        return "the store lost its memory"
-    try:
-        theirs, ours = (msgspec.json.decode(data, type=Watermark) for data in (found, written))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return "the watermark document was overwritten"
-    if theirs.base != base.id:
-        return "the store is of another base"
-    return "the store went back in time" if theirs.applied_at_us <= ours.applied_at_us else ""
 
 
 def _keys(view: str, rows: Mapping[str, pl.DataFrame]) -> set[tuple[str, ...]]:
