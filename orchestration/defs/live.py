@@ -29,7 +29,8 @@ STALE, WELL = "stale", "well"
 
 
 @dg.asset_check(
-    asset=live_features, description="The watermark against the event clock, and what waits in the stream: by policy."
+    asset=live_features.key,
+    description="The watermark against the event clock, and what waits in the stream: by policy.",
 )
 def features_are_fresh() -> dg.AssetCheckResult:
     """Looks now. The sensor reports the same every half minute."""
