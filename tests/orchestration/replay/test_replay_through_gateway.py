@@ -94,29 +94,28 @@ def gateway(served: RolloutStore, triton: TritonServer, redis_url: str, tmp_path
 
 
 @pytest.fixture
-def morning(
-    lake: Path,
-    model: tuple[ModelContract, bytes],
-    served: RolloutStore,
-    gateway: GatewayProcess,
-    redis_url: str,
-    tmp_path: Path,
-) -> Tally:
-    """The morning, replayed through the updater over an online store that holds what was known when it began."""
-    minutes = list(timeline(lake, TODAY, TODAY + DAY))[:MINUTES]
+def feed(lake: Path, model: tuple[ModelContract, bytes], redis_url: str, tmp_path: Path) -> Iterator[Feed]:
+    """A way through an updater that has nothing yet but the lake and the layout."""
     (tmp_path / "lake").symlink_to(lake)
     write_layouts(tmp_path / "feast" / "layout.json", model[0].views)
     with updater(tmp_path, redis_url), redis.Redis.from_url(redis_url) as client:
-        feed = Feed(client, client)
-        with pytest.raises(NotAppliedError, match="materialize online_store"):
-            feed.require_before(minutes[0].at)
-        set_base(client, client, minutes[0].at, rewind=True)
+        yield Feed(client, client)
+
+
+@pytest.fixture
+def morning(lake: Path, served: RolloutStore, gateway: GatewayProcess, redis_url: str, feed: Feed) -> Tally:
+    """The morning, replayed over an online store that holds what was known when it began."""
+    minutes = list(timeline(lake, TODAY, TODAY + DAY))[:MINUTES]
+    with pytest.raises(NotAppliedError, match="materialize online_store"):
         feed.require_before(minutes[0].at)
-        tally = Replay(gateway.url, served, feed).run(minutes)
-        assert len(feed.waits_s) == sum(bool(minute.requests) for minute in minutes)
-        with pytest.raises(NotAppliedError, match="the online store is at 2013-02-13 12:59, after 2013-02-12 23:00"):
-            feed.require_before(minutes[0].at)
-        return tally
+    with redis.Redis.from_url(redis_url) as client:
+        set_base(client, client, minutes[0].at, rewind=True)
+    feed.require_before(minutes[0].at)
+    tally = Replay(gateway.url, served, feed).run(minutes)
+    assert len(feed.waits_s) == sum(bool(minute.requests) for minute in minutes)
+    with pytest.raises(NotAppliedError, match="the online store is at 2013-02-13 12:59, after 2013-02-12 23:00"):
+        feed.require_before(minutes[0].at)
+    return tally
 
 
 def test_a_replay_without_updater_says_what_is_missing(served: RolloutStore, redis_url: str) -> None:
