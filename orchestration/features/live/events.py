@@ -29,13 +29,15 @@ class EventError(ValueError):
 
 
 class _Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """Instants are brought to UTC, so that one instant has one spelling."""
+    """Instants are brought to UTC and numbers to floats, so that equal events are spelled alike."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, datetime) and value.tzinfo is not UTC:
                 msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
+            elif isinstance(value, int):
+                msgspec.structs.force_setattr(self, name, float(value))
 
 
 class _Flight(_Event, frozen=True, kw_only=True):

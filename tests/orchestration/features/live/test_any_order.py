@@ -87,8 +87,9 @@ def test_the_rows_of_a_moment_are_those_of_batch_computation_at_it() -> None:
     """Not only at the end: after every batch."""
     flights, weather, events = synthetic(5, n=90, days=2)
     state, rows = empty_state(), Rows()
-    for at in range(0, len(events), 25):
-        batch = [(f"{at + i + 1}-0", event) for i, event in enumerate(events[at : at + 25])]
+    for end in range(25, len(events), 25):
+        at = events[end].event_time  # a moment is over once all of it is there
+        batch = [(f"{i}-0", event) for i, event in enumerate(events, 1) if event.event_time <= at]
         told(rows, state, state.apply(batch, batch[-1][0])[1])
         assert rows == batch_rows(flights, weather, state.watermark)
 

@@ -1,0 +1,331 @@
+"""Updaters over a real Redis, cycle by cycle: what is applied, lost, refilled, given up and carried over."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+import redis
+
+from orchestration.features.live import updater as updater_module
+from orchestration.features.live.base import read_base
+from orchestration.features.live.events import Departure, Progress, Scheduled, encode, micros
+from orchestration.features.live.journal import Journal, JournalTakenError
+from orchestration.features.live.late import read_late
+from orchestration.features.live.stream import EVENTS, REFUSED, last_id, send
+from orchestration.features.live.updater import Updater
+from orchestration.features.live.watermark import NO_BASE, watermark_key
+from orchestration.features.online import OnlineWriter
+from orchestration.features.views import LEAD
+from orchestration.ingestion.partitions import write_partitions
+from tests.orchestration.features.live.feeds import batch_rows, last_moment, synthetic
+from tests.orchestration.features.live.updaters import Stand, expected
+from tests.orchestration.features.reference import START
+
+pytestmark = pytest.mark.integration
+
+FLIGHTS, WEATHER, EVERYTHING = synthetic(7, n=60, days=2)
+END = last_moment(EVERYTHING)
+DAY = timedelta(days=1)
+BATCH_ROWS = batch_rows(FLIGHTS, WEATHER, END)
+
+
+@pytest.fixture
+def stand(tmp_path: Path, redis_url: str) -> Iterator[Stand]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield Stand(tmp_path, client, client)
+
+
+def run(updater: Updater) -> None:
+    """Until nothing waits."""
+    while updater.cycle(block_ms=1):
+        pass
+
+
+def all_is_there(stand: Stand) -> bool:
+    return stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
+
+
+def test_events_of_the_stream_end_in_the_store(stand: Stand) -> None:
+    base = stand.base()
+    last = send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+    assert all_is_there(stand)
+    document = stand.watermark()
+    assert (document.base, document.position, document.watermark_us) == (base.id, last, micros(END))
+    assert (document.events, document.duplicates, document.late, document.refused) == (len(EVERYTHING), 0, 0, 0)
+    assert (document.refills, document.problem) == (1, "")
+
+
+def test_without_a_base_events_wait_and_the_document_says_what_to_do(stand: Stand) -> None:
+    send(stand.stream, EVERYTHING[:20])
+    with stand.updater() as updater:
+        run(updater)
+        assert (updater.problem, stand.watermark().problem, stand.watermark().base) == (NO_BASE, NO_BASE, None)
+        assert stand.metrics.registry.get_sample_value("features_stream_lag_entries") == 20
+        stand.base(rewind=False)
+        run(updater)
+        assert (stand.watermark().problem, stand.watermark().events) == ("", 20)
+
+
+def test_a_rewind_bars_what_was_sent_before_it(stand: Stand) -> None:
+    send(stand.stream, EVERYTHING[:20])
+    stand.base(rewind=True)
+    with stand.updater() as updater:
+        run(updater)
+        assert stand.watermark().events == 0
+
+
+def test_what_was_applied_is_not_applied_again_after_a_restart(stand: Stand) -> None:
+    stand.base()
+    send(stand.stream, EVERYTHING[:100])
+    with stand.updater() as updater:
+        run(updater)
+    send(stand.stream, EVERYTHING[50:])
+    with stand.updater() as updater:
+        run(updater)
+    document = stand.watermark()
+    assert (document.events, document.duplicates) == (len(EVERYTHING), 50)
+    assert all_is_there(stand)
+
+
+def test_a_journal_whose_last_line_is_torn_goes_on_before_it(stand: Stand) -> None:
+    base = stand.base()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+    path = stand.settings.event_journal / base.id / "events.jsonl"
+    whole = path.read_bytes()
+    assert whole.count(b"\n") == len(EVERYTHING)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    stand.online.flushall()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+    assert all_is_there(stand)
+    assert stand.watermark().events == len(EVERYTHING)
+    assert path.read_bytes().count(b"\n") >= len(EVERYTHING)
+
+
+def test_a_damaged_line_of_the_journal_is_told_and_passed_over(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    base = stand.base()
+    send(stand.stream, EVERYTHING[:10])
+    with stand.updater() as updater:
+        run(updater)
+    path = stand.settings.event_journal / base.id / "events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b"\x00" * 20 + b"\n", *lines[4:]]))
+    with stand.updater() as updater:
+        run(updater)
+    assert "events.jsonl:4 is damaged" in caplog.text
+    assert stand.watermark().events == 9
+
+
+def test_a_second_updater_is_refused(stand: Stand) -> None:
+    with stand.updater(), pytest.raises(JournalTakenError, match="another updater runs on"):
+        Journal(stand.settings.event_journal)
+
+
+def test_a_store_that_was_flushed_is_written_anew_and_told(stand: Stand) -> None:
+    base = stand.base()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+        stand.online.flushall()
+        run(updater)
+        assert all_is_there(stand)
+        assert [refill.reason for refill in stand.refills] == ["the store lost its memory"]
+        document = stand.watermark()
+        assert document.last_refill == stand.refills[0]
+        assert document.last_refill.rows >= len(BATCH_ROWS)
+        assert 0 < document.last_refill.seconds < 60
+        assert document.refills == 2
+        assert (kept := read_base(stand.online)) and kept.id == base.id
+        run(updater)
+        assert len(stand.refills) == 1
+
+
+def test_a_store_that_is_flushed_between_rows_and_document_is_noticed(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.base()
+    write = OnlineWriter.write
+
+    def then_flushed(self: OnlineWriter, rows: dict[str, object]) -> int:
+        written = write(self, rows)  # type: ignore[arg-type]
+        stand.online.delete(*stand.online.scan_iter("*drift"), watermark_key())
+        return written
+
+    send(stand.stream, EVERYTHING[:50])
+    with stand.updater() as updater:
+        run(updater)
+        send(stand.stream, EVERYTHING[50:])
+        with monkeypatch.context() as patched:
+            patched.setattr(OnlineWriter, "write", then_flushed)
+            updater.cycle(block_ms=1)
+        run(updater)
+    assert all_is_there(stand)
+    assert [refill.reason for refill in stand.refills] == ["the store lost its memory"]
+
+
+def test_a_store_that_went_back_in_time_is_noticed(stand: Stand) -> None:
+    stand.base()
+    send(stand.stream, EVERYTHING[:100])
+    with stand.updater() as updater:
+        run(updater)
+        old = {key: stand.online.dump(key) for key in stand.online.scan_iter() if key != EVENTS.encode()}
+        send(stand.stream, EVERYTHING[100:])
+        run(updater)
+        stand.online.flushall()
+        for key, value in old.items():
+            stand.online.restore(key, 0, value)
+        run(updater)
+        assert all_is_there(stand)
+        assert [refill.reason for refill in stand.refills] == ["the store went back in time"]
+
+
+def test_an_online_store_of_another_updater_is_left_and_told(stand: Stand) -> None:
+    stand.base()
+    with stand.updater() as updater:
+        run(updater)
+        theirs = msgspec.structs.replace(stand.watermark(), applied_at_us=stand.watermark().applied_at_us + 10**9)
+        stand.online.set(watermark_key(), msgspec.json.encode(theirs))
+        run(updater)
+        assert "another updater" in updater.problem
+        assert stand.refills == []
+
+
+def test_what_is_no_event_is_set_aside_with_the_reason(stand: Stand) -> None:
+    stand.base()
+    future = Progress(at=START + timedelta(days=365 * 200))
+    stand.stream.xadd(EVENTS, {"event": b'{"kind": "departure"'})
+    stand.stream.xadd(EVENTS, {"something": b"else"})
+    send(stand.stream, [future, *EVERYTHING[:5]])
+    with stand.updater() as updater:
+        run(updater)
+    letters = [fields for _, fields in stand.stream.xrange(REFUSED)]
+    assert [letter[b"reason"].split(b":")[0] for letter in letters] == [b"$"] * 3
+    assert b"in the future" in letters[2][b"reason"]
+    assert letters[2][b"event"] == encode(future)
+    assert (stand.watermark().refused, stand.watermark().events) == (3, 5)
+
+
+def test_events_out_of_order_are_told_and_too_late_ones_not_applied(stand: Stand) -> None:
+    stand.base()
+    moved = [event for event in EVERYTHING if isinstance(event, Departure)]
+    too_late, late, rest = moved[0], moved[-2], [e for e in EVERYTHING if e not in (moved[0], moved[-2])]
+    assert END - too_late.event_time > timedelta(hours=24) > END - late.event_time
+    send(stand.stream, [*rest, late, too_late, too_late])
+    with stand.updater() as updater:
+        run(updater)
+    document = stand.watermark()
+    assert (document.events, document.late) == (len(EVERYTHING) - 1, 2)
+    told = [
+        one for day in {e.at.date() for e in (late, too_late)} for one in read_late(stand.settings.late_events, day)
+    ]
+    assert {encode(one.event): (one.applied, one.watermark_us) for one in told} == {
+        encode(late): (True, micros(END)),
+        encode(too_late): (False, micros(END)),
+    }
+    applied = stand.metrics.registry.get_sample_value("features_events_total", {"kind": "departure", "outcome": "late"})
+    assert applied == 2
+
+
+def test_a_schedule_told_ahead_counts_when_its_time_comes(stand: Stand) -> None:
+    stand.base()
+    flight = next(e for e in EVERYTHING if isinstance(e, Scheduled) and e.event_time > START + timedelta(hours=3))
+    key = {("origin_board", (flight.origin,)): ()}
+    send(stand.stream, [flight, Progress(at=flight.event_time - timedelta(minutes=1))])
+    with stand.updater() as updater:
+        run(updater)
+        assert stand.content(key) == {}
+        send(stand.stream, [Progress(at=flight.event_time)])
+        run(updater)
+    instant = flight.sched_dep.timestamp()
+    (row,) = stand.content(key).values()
+    assert row == (flight.event_time.timestamp(), (instant,), (instant,))
+
+
+def test_a_stream_that_lost_its_memory_is_read_from_the_beginning(stand: Stand) -> None:
+    stand.base(rewind=False)
+    with stand.updater() as updater:
+        stand.stream.xadd(EVENTS, {"event": encode(EVERYTHING[0])}, id="9000000000000-0")
+        run(updater)
+        stand.stream.delete(EVENTS)
+        run(updater)
+        send(stand.stream, EVERYTHING)
+        run(updater)
+        assert stand.watermark().position == last_id(stand.stream)
+    with stand.updater() as updater:
+        run(updater)
+    assert (stand.watermark().events, stand.watermark().duplicates) == (len(EVERYTHING), 1)
+    assert all_is_there(stand)
+
+
+def test_the_stream_is_trimmed_behind_the_journal(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updater_module, "KEEP", 100)
+    stand.base()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        updater.cycle(block_ms=1)
+        ids = [key for key, _ in stand.stream.xrange(EVENTS)]
+        assert 100 <= len(ids) <= 200 < len(EVERYTHING)
+        assert ids[-1].decode() == stand.watermark().position
+
+
+def test_a_forward_base_keeps_what_came_since_and_the_lake_tells_the_rest(stand: Stand) -> None:
+    lake = stand.settings.lake / "raw"
+    for name, frame, at in (("flights", FLIGHTS, "sched_dep"), ("weather", WEATHER, "time_hour")):
+        write_partitions(frame, lake / name, START.date(), (START + 2 * DAY).date(), day=pl.col(at).dt.date())
+    as_of = START + DAY - LEAD
+    early = [event for event in EVERYTHING if event.event_time < as_of]
+    since = [event for event in EVERYTHING if event.event_time >= as_of]
+    stand.base()
+    send(stand.stream, early[::3] + since[:40])
+    with stand.updater() as updater:
+        run(updater)
+        before = stand.watermark()
+        forward = stand.base(as_of, rewind=False)
+        run(updater)
+        document = stand.watermark()
+        assert (document.base, document.position, document.events) == (forward.id, before.position, 40)
+        assert document.watermark_us == before.watermark_us
+        assert [f.name for f in stand.settings.event_journal.iterdir() if f.is_dir()] == [forward.id]
+        send(stand.stream, since[20:])
+        run(updater)
+        assert stand.watermark().duplicates == 20
+        assert all_is_there(stand)
+        stand.online.flushall()
+        run(updater)
+    assert all_is_there(stand)
+
+
+def test_a_rewind_forgets_the_time_line_and_leaves_nothing_of_it(stand: Stand) -> None:
+    stand.base()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+        half = [event for event in EVERYTHING if event.event_time <= START + timedelta(hours=20)]
+        back = stand.base(rewind=True)
+        send(stand.stream, half)
+        run(updater)
+    document = stand.watermark()
+    assert (document.base, document.events) == (back.id, len(half))
+    at = last_moment(half)
+    rows = batch_rows(FLIGHTS, WEATHER, at)
+    assert stand.content(BATCH_ROWS | rows) == expected(rows)
+
+
+def test_a_rewind_that_was_missed_counts_too(stand: Stand) -> None:
+    stand.base()
+    send(stand.stream, EVERYTHING)
+    with stand.updater() as updater:
+        run(updater)
+    stand.base(rewind=True)
+    stand.base(rewind=False)
+    with stand.updater() as updater:
+        run(updater)
+    assert (stand.watermark().events, stand.watermark().watermark_us) == (0, micros(START - timedelta(days=1)))
