@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestration.features.views import PROJECT, VIEWS
@@ -92,6 +93,17 @@ def apply(repo: Path, home: Path, redis_url: str, registry: str = "") -> Any:
     with _quiet():
         store.apply([d for d in defined if isinstance(d, Project | Entity | FeatureView | FeatureService)])
     return store
+
+
+@contextmanager
+def rehearsed(repo: Path, home: Path, redis_url: str) -> Iterator[Any]:
+    """A `feast.FeatureStore` with the definitions of `repo` applied to a registry of its own, which goes with the block.
+
+    What they come to is Feast's to say (it may infer a schema from the files); neither the platform's registry nor the
+    online store is touched.
+    """
+    with TemporaryDirectory(prefix="registry-") as folder:
+        yield apply(repo, home, redis_url, f"sqlite:///{folder}/registry.sqlite")
 
 
 def materialize(store: Any, until: datetime) -> None:

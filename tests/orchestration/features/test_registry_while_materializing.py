@@ -66,17 +66,17 @@ def client(redis_url: str) -> Iterator["redis.Redis"]:
 @contextmanager
 def held(repo: Path, home: Path, client: "redis.Redis", redis_url: str) -> Iterator["subprocess.Popen[str]"]:
     """A process in the middle of a view: its rows are read, and it stands still before the first of them is written."""
-    client.execute_command("CLIENT", "PAUSE", 120_000, "WRITE")
+    client.execute_command("CLIENT", "PAUSE", 300_000, "WRITE")
     command = [sys.executable, "-c", MATERIALIZER, repo, home, redis_url, LATER.isoformat()]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
-        wait_until(lambda: client.info("clients")["blocked_clients"] or process.poll() is not None, timeout_s=60)
+        wait_until(lambda: client.info("clients")["blocked_clients"] or process.poll() is not None, timeout_s=150)
         assert process.poll() is None, process.communicate()
         process.send_signal(signal.SIGSTOP)
         yield process
     finally:
         go_on(process, client)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=150)
     assert process.returncode == 0, told
 
 
