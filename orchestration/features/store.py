@@ -72,7 +72,7 @@ def feast_environment(home: Path, redis_url: str, registry: str = "") -> dict[st
 def open_store(repo: Path, home: Path, redis_url: str, registry: str = "") -> Any:
     """The `feast.FeatureStore` of `repo` (the folder of feature_store.yaml); the rest as `feast_environment` has it."""
     environment = feast_environment(home, redis_url, registry)
-    _make_folder(environment["FEAST_REGISTRY"])
+    _prepare_database(environment["FEAST_REGISTRY"])
     with _set(environment):
         from feast import FeatureStore
 
@@ -150,9 +150,9 @@ def _check_kind(store: Any, url: str) -> None:
         )
 
 
-def _make_folder(registry: str) -> None:
-    """SQLite makes its file, not the folder that it lies in."""
-    from sqlalchemy import make_url
+def _prepare_database(registry: str) -> None:
+    """SQLite makes its file, not the folder; and in its own journal mode readers would wait for each that writes."""
+    from sqlalchemy import create_engine, make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
@@ -164,6 +164,10 @@ def _make_folder(registry: str) -> None:
         ) from None
     if address.get_backend_name() == "sqlite" and address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(address)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # kept in the file
+        engine.dispose()
 
 
 @contextmanager
