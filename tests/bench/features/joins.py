@@ -67,8 +67,8 @@ def _feast(target: str, folder: Path, redis_url: str) -> Any:
     shutil.copytree(ROOT / "feature_repo", repo)
     configuration = repo / "feature_store.yaml"
     text = configuration.read_text().replace("type: duckdb", f"type: {_STORES[target]}")
-    configuration.write_text(text.replace("feast/registry.db", f"feast/{target}.db"))
-    return apply(repo, folder, redis_url)
+    configuration.write_text(text)
+    return apply(repo, folder, redis_url, f"sqlite:///{folder}/feast/{target}.sqlite")
 
 
 def days_stated() -> int:

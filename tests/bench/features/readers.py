@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import uvloop
 
-from orchestration.features.store import connection_string, open_store
+from orchestration.features.store import feast_environment, open_store
 from orchestration.features.views import FEATURE_SERVICE
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.online_address import parse_address
@@ -120,8 +120,7 @@ async def _feast_serve(
 def feast_serve(stand: Stand) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     """`feast serve`, one worker."""
     port = free_port()
-    environment = {"PLATFORM_HOME": str(stand.home), "REDIS_CONNECTION": connection_string(stand.redis)}
-    os.environ.update(environment | QUIET)
+    os.environ.update(feast_environment(stand.home, stand.redis) | QUIET)
     command = [BIN / "feast", "--chdir", REPO, "serve", "--host", "127.0.0.1", "--port", port]
     command += ["--workers", 1, "--no-access-log", "--keep-alive-timeout", 60]
     health = f"http://127.0.0.1:{port}/health"
