@@ -1,0 +1,1 @@
+"""The batch engine through every kind of address, and from the shell."""
