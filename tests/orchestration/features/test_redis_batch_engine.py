@@ -171,9 +171,7 @@ def test_no_more_than_a_batch_is_held_or_sent(
 
 def test_a_bad_row_or_file_names_the_view_and_what_to_do(tmp_path: Path, addresses: dict[str, str]) -> None:
     made = store(tmp_path, addresses[OURS], rows([NOW - MINUTE] * 2, k1=["a", None]), fields=only("i"))
-    with pytest.raises(
-        MaterializationError, match=r"view view .*rows have no k1.*look at .*view\.parquet.*again"
-    ):
+    with pytest.raises(MaterializationError, match=r"view view .*rows have no k1.*look at .*view\.parquet.*again"):
         materialize(made)
     assert made.get_feature_view("view").materialization_intervals == []
     (tmp_path / "view.parquet").unlink()
