@@ -71,8 +71,8 @@ class RedisBatchEngine(LocalComputeEngine):
             try:
                 with closing(self._batches(registry, task)) as batches:
                     first = next(batches, None)
-                    reason = _unknown_column(view, first.schema) if first else None
-                    if first and reason is None:
+                    reason = None if first is None else _unknown_column(view, first.schema)
+                    if first is not None and reason is None:
                         self._write(view, chain([first], batches))
             except Exception as error:  # noqa: BLE001 - Feast takes a job's error, puts the view's state back and raises it
                 return _job(task, _explained(view, error))
@@ -86,10 +86,11 @@ class RedisBatchEngine(LocalComputeEngine):
         view = task.feature_view
         types = {field.dtype.to_value_type() for field in view.features}
         keys = {field.dtype.to_value_type() for field in view.entity_columns}
+        computed = any(getattr(view, name, None) for name in ("feature_transformation", "aggregations", "filter"))
         reasons = (
             (type(self.online_store) is not RedisOnlineStore, "the online store is not Redis"),
             (self.repo_config.entity_key_serialization_version != 3, "its keys are not of version 3"),
-            (type(view) is not FeatureView or view.data_source is None, "it is computed from other views"),
+            (type(view) is not FeatureView or view.data_source is None or computed, "it is no plain feature view"),
             (not view.online or view.offline or view.enable_validation, "it is validated or stored elsewhere"),
             (not task.only_latest, "all rows are asked for"),
             (any(field.vector_index for field in view.features), "it has a vector index"),
