@@ -152,9 +152,12 @@ def test_feast_reads_what_we_read(store: Any, client: "redis.Redis", home: Path)
 
 
 def test_our_writer_writes_feasts_bytes(home: Path, store: Any, client: "redis.Redis") -> None:
+    from feast.infra.compute_engines.local.compute import LocalComputeEngine
     from feast.infra.online_stores.helpers import _mmh3
 
+    store.config.batch_engine_config = "local"  # Feast's own, not ours
     materialize(store, UNTIL)
+    assert type(store._get_provider().batch_engine) is LocalComputeEngine
     feasts = dump(client)
     del feasts[entity_key(PROJECT, (), ())][_mmh3("nyc_departures:__dummy_id")]
     assert empty_online(client) == len(feasts)
