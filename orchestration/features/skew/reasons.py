@@ -60,7 +60,12 @@ def reasons(facts: pl.DataFrame) -> list[Reason]:
             found.append(Reason(name, float(left.filter(fits)["weight"].sum()), detail))
             left = left.filter(~fits)
     if not left.is_empty():
-        found.append(Reason(UNKNOWN, float(left["weight"].sum())))
+        detail = (
+            "the offline store has no row"
+            if left["served_at"].is_not_null().all() and left["offline_at"].is_null().all()
+            else ""
+        )
+        found.append(Reason(UNKNOWN, float(left["weight"].sum()), detail))
     return sorted(found, key=lambda reason: -reason.rows)
 
 
@@ -71,6 +76,8 @@ def _late_event(facts: pl.DataFrame) -> tuple[pl.Series, str]:
 def _frozen(facts: pl.DataFrame) -> tuple[pl.Series, str]:
     """The instant is the newest row served in the latest tenth of these rows."""
     behind = facts.with_row_index("at").filter(_is_older() & (pl.col("older") | (pl.col("status") == "expired")))
+    if behind.height < FEWEST_FITTING:
+        return _none(facts), ""
     last = cast("datetime | None", behind.tail(max(1, behind.height // 10))["served_at"].max())
     fits = behind.filter(pl.col("served_at") <= last, pl.col("offline_at") > last)
     times = fits["event_timestamp"]

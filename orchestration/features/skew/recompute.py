@@ -84,6 +84,8 @@ def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: 
             served, offline = vector[at, index[i.name]], sent[at, j]
             yield _Compared(i, of_flights, served, offline, bare_facts(of_flights, served, offline))
     stored = stored_inputs(inputs, rows)
+    if not stored:
+        return
     served = vector[:, [index[i.name] for i in stored]]
     offline = values(join(rows, store.views, stored), stored)
     told = facts(rows, stored, served, offline, store=store, late=late)

@@ -33,7 +33,7 @@ def compared(report: SkewReport) -> list[str]:
 
 def causes(feature: FeatureSkew) -> str:
     """What its differences look like, the most frequent first."""
-    told = (f"{r.name}, {r.rows:.0f} rows" + (f": {r.detail}" if r.detail else "") for r in feature.reasons)
+    told = (f"{r.name}, rows: {r.rows:.0f}" + (f" ({r.detail})" if r.detail else "") for r in feature.reasons)
     return "; ".join(told)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestration.features.skew.policy import DIFFERING_SHARE, FEWEST_ROWS, LATE_SHARE
+from orchestration.features.skew.reasons import UNKNOWN
 from orchestration.features.skew.report import FeatureSkew, SkewReport
 
 NAMED = 5
@@ -43,5 +44,5 @@ def judge_skew(report: SkewReport) -> SkewVerdict:
 
 
 def _named(feature: FeatureSkew) -> str:
-    cause = feature.reasons[0].name if feature.reasons else "unknown"
-    return f"{feature.feature} ({feature.share:.1%}, looks like {cause})"
+    cause = feature.reasons[0].name
+    return f"{feature.feature} ({feature.share:.1%}, {'cause unknown' if cause == UNKNOWN else f'looks like {cause}'})"

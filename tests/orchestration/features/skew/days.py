@@ -123,5 +123,3 @@ def beside(lake: Path, home: Path) -> Path:
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
