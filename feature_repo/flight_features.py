@@ -9,7 +9,7 @@ from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, Project
 from feast.data_format import ParquetFormat
-from feast.types import Float32, Int64, String
+from feast.types import Array, Float32, Float64, Int64, String
 from feast.value_type import ValueType
 
 LAKE = Path(os.environ["PLATFORM_HOME"]) / "lake"
@@ -32,6 +32,11 @@ def _view(name: str, entities: list[Entity], features: list[Field], ttl: timedel
 
 def _floats(*names: str) -> list[Field]:
     return [Field(name=name, dtype=Float32) for name in names]
+
+
+def _instants(*names: str) -> list[Field]:
+    """Ascending lists of UNIX seconds."""
+    return [Field(name=name, dtype=Array(Float64)) for name in names]
 
 
 origin_weather = _view(
@@ -79,15 +84,15 @@ tail_departures = _view(
 origin_board = _view(
     "origin_board",
     [origin],
-    _floats("r_org_overdue_n", "r_org_overdue_share"),
-    timedelta(minutes=5),
+    _instants("sched_at", "open_at"),
+    timedelta(hours=24),
 )
 # Feast keys a view without entities by an empty `__dummy_id`, but materialization with DuckDB reads only declared columns.
 nyc_departures = _view(
     "nyc_departures",
     [],
-    [Field(name="__dummy_id", dtype=String), *_floats("r_nyc_dep_1h_late_share")],
-    timedelta(minutes=5),
+    [Field(name="__dummy_id", dtype=String), *_instants("dep_at", "late_dep_at")],
+    timedelta(hours=24),
 )
 
 flight_delay = FeatureService(
@@ -102,6 +107,6 @@ flight_delay = FeatureService(
         tail_arrivals,
         tail_departures,
         origin_board,
-        nyc_departures[["r_nyc_dep_1h_late_share"]],
+        nyc_departures[["dep_at", "late_dep_at"]],
     ],
 )

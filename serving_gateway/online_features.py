@@ -4,14 +4,16 @@ Views of the same entities share a Redis hash, so one HMGET reads all of them.
 """
 
 import struct
+from array import array
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from serving_gateway.contracts.model import ModelContract, RequestField
+from serving_gateway.contracts.model import ModelContract, stored_features
 from serving_gateway.contracts.online_layout import (
     FeatureField,
-    Scalar,
+    StoredValue,
+    ValueType,
     ViewLayout,
     decode_timestamp,
     decode_value,
@@ -20,6 +22,14 @@ from serving_gateway.contracts.online_layout import (
 from serving_gateway.contracts.prediction import ViewAge
 from serving_gateway.online_connection import OnlineStore
 from serving_gateway.online_wire import StoreLostError, command
+
+_NUMBER = (float, int)
+# What a value of each type is decoded to; a number may come in another number's bytes, as the vector is float32 anyway.
+_DECODED: dict[ValueType, tuple[type, ...]] = {
+    "string": (str,),
+    "double_list": (array,),
+    **dict.fromkeys(("int32", "int64", "double", "float", "unix_timestamp"), _NUMBER),
+}
 
 
 class FeaturesUnavailableError(Exception):
@@ -33,7 +43,7 @@ class FeaturesUnavailableError(Exception):
 class ViewRow(Struct, frozen=True):
     """One view as read for one row. `values` is empty unless the view is present."""
 
-    values: dict[str, Scalar | None]
+    values: "dict[str, StoredValue | None]"
     age: ViewAge
 
 
@@ -51,7 +61,7 @@ class _EntityReads(Struct, frozen=True):
 
 class _Stored(Struct, frozen=True):
     timestamp_s: float | None
-    values: dict[str, Scalar | None]
+    values: "dict[str, StoredValue | None]"
 
 
 class OnlineFeatures:
@@ -111,8 +121,7 @@ class OnlineFeatures:
 
 
 def _plan(contract: ModelContract) -> list[_EntityReads]:
-    sources = [i.source for i in contract.inputs]
-    used = dict.fromkeys((s.view, s.feature) for s in sources if not isinstance(s, RequestField))
+    used = dict.fromkeys(pair for i in contract.inputs for pair in stored_features(i.source))
     by_keys: dict[tuple[str, ...], _EntityReads] = {}
     for layout in contract.views:
         needed = [f for f in layout.features if (layout.name, f.name) in used]
@@ -136,9 +145,9 @@ def _stored(view: _View, reply: list[bytes | None]) -> _Stored:
     return _Stored(timestamp, values)
 
 
-def _decoded(feature: FeatureField, data: bytes | None) -> Scalar | None:
+def _decoded(feature: FeatureField, data: bytes | None) -> "StoredValue | None":
     value = decode_value(data)
-    if value is not None and isinstance(value, str) != (feature.dtype == "string"):
+    if value is not None and type(value) not in _DECODED[feature.dtype]:
         raise ValueError(f"{feature.name} is not a {feature.dtype}: {value!r}")
     return value
 

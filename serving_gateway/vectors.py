@@ -1,15 +1,32 @@
-"""A row's input vector, made by the contract: the scalar evaluator of what training computes in columns."""
+"""A row's input vector, made by the contract: the scalar evaluator of what training computes in columns.
+
+Its twin is orchestration/features/expressions.py; a property test holds them equal.
+"""
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from math import nan
+from typing import Any, TypeAlias
 
-from serving_gateway.contracts.model import Feature, Input, MinutesSince, ModelContract, RequestField
-from serving_gateway.contracts.online_layout import Scalar
+from serving_gateway.contracts.model import (
+    CountWithin,
+    Feature,
+    Input,
+    MinutesSince,
+    ModelContract,
+    RequestField,
+    ShareWithin,
+    Source,
+    stored_features,
+)
+from serving_gateway.contracts.online_layout import StoredValue
 from serving_gateway.parsing import ContractError, Value
 
-Views = Mapping[str, Mapping[str, Scalar | None]]  # view -> feature -> value; an expired or missing view is empty
+Views: TypeAlias = (
+    "Mapping[str, Mapping[str, StoredValue | None]]"  # view -> feature -> value; an expired or missing view is empty
+)
 _Reader = Callable[[Mapping[str, Value], Views, float], Value]
 
 
@@ -57,27 +74,50 @@ def _index(i: Input) -> dict[Value, float]:
     return {value: float(at) for at, value in enumerate(i.vocabulary)}
 
 
-def _reader(source: RequestField | Feature | MinutesSince) -> _Reader:
-    if isinstance(source, RequestField):
-        field = source.field
-        return lambda fields, _views, _now: fields[field]
-    view, feature = source.view, source.feature
-    if isinstance(source, Feature):
-        return lambda _fields, views, _now: views[view].get(feature)
+def _reader(source: Source) -> _Reader:
+    match source:
+        case RequestField(field=field):
+            return lambda fields, _views, _now: fields[field]
+        case Feature(view=view, feature=feature):
+            return lambda _fields, views, _now: views[view].get(feature)  # type: ignore[return-value]  # checked: no list
+        case MinutesSince(view=view, feature=feature):
+            return lambda _fields, views, now: _minutes_since(views[view].get(feature), now)
+        case CountWithin():
+            view, feature = source.view, source.feature
+            return lambda _fields, views, now: _count(views[view].get(feature), now, source)
+        case ShareWithin():
+            return lambda _fields, views, now: _share(views[source.view], now, source)
 
-    def minutes_since(_fields: Mapping[str, Value], views: Views, now: float) -> Value:
-        instant = views[view].get(feature)
-        return None if instant is None else (now - float(instant)) / 60.0
 
-    return minutes_since
+def _minutes_since(instant: Any, now: float) -> float | None:
+    return None if instant is None else (now - float(instant)) / 60.0
+
+
+def _count(instants: Any, now: float, within: CountWithin | ShareWithin) -> float | None:
+    """Instants in (now - after_s, now - upto_s]; they are ascending."""
+    if instants is None:
+        return None
+    return float(bisect_right(instants, now - within.upto_s) - bisect_right(instants, now - within.after_s))
+
+
+def _share(stored: "Mapping[str, StoredValue | None]", now: float, within: ShareWithin) -> float | None:
+    part, whole = (_count(stored.get(name), now, within) for name in (within.part, within.whole))
+    return part / whole if part is not None and whole else None
 
 
 def _check(i: Input, stored: Mapping[str, Mapping[str, str]]) -> None:
-    if isinstance(i.source, RequestField):
-        return
-    dtype = stored.get(i.source.view, {}).get(i.source.feature)
-    if dtype is None:
-        raise ContractError(f"input {i.name}: {i.source.view}:{i.source.feature} is not in the contract's layout")
-    wants_text = i.dtype == "category"
-    if wants_text != (dtype == "string") or (isinstance(i.source, MinutesSince) and wants_text):
-        raise ContractError(f"input {i.name}: {i.dtype} cannot be made from a stored {dtype}")
+    wanted = (
+        "instants" if isinstance(i.source, CountWithin | ShareWithin) else "text" if i.dtype == "category" else "number"
+    )
+    if i.dtype == "category" and not isinstance(i.source, Feature | RequestField):
+        raise ContractError(f"input {i.name}: a category cannot be computed from what is stored")
+    for view, feature in stored_features(i.source):
+        dtype = stored.get(view, {}).get(feature)
+        if dtype is None:
+            raise ContractError(f"input {i.name}: {view}:{feature} is not in the contract's layout")
+        if {"string": "text", "double_list": "instants"}.get(dtype, "number") != wanted:
+            raise ContractError(f"input {i.name}: {i.dtype} cannot be made from a stored {dtype}")
+    if isinstance(i.source, CountWithin | ShareWithin) and not i.source.after_s > i.source.upto_s >= 0:
+        raise ContractError(
+            f"input {i.name}: (t - {i.source.after_s} s, t - {i.source.upto_s} s] is no window of the past"
+        )

@@ -1,96 +1,113 @@
-"""What depends on the minute of reading: flights overdue at an origin, the last hour's late share of New York.
+"""Views of instants, from which a reader counts what lies in its own window: an origin's board, New York's last hour.
 
-Both are counts over a sliding window, taken as differences of sorted instants (binary search), one row a minute.
+A row stands for every event, and holds all that a later reader may count until the next one: so it is exact whenever it is
+read, and nothing has to be written as time passes.
 """
 
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestration.features.views import GLOBAL_KEY, LATE_MIN
+from orchestration.features.views import GLOBAL_KEY, LATE_MIN, LEAD
 
-# A flight is on the board when scheduled in (t - 180 min, t - 15 min].
-BOARD_FROM_MIN, BOARD_TO_MIN = 180, LATE_MIN
-_MINUTE_US = 60_000_000
+# A flight is overdue at t when it was scheduled in (t - 180 min, t - 15 min] and has not left by t.
+BOARD_FROM, BOARD_TO = timedelta(minutes=180), timedelta(minutes=LATE_MIN)
+LAST_HOUR = timedelta(minutes=60)
+_NEVER = 1 << 62
+_LIST = pl.List(pl.Float64)
+_NO_BOARD = pl.DataFrame(
+    schema={"event_timestamp": pl.Datetime("us", "UTC"), "origin": pl.String, "sched_at": _LIST, "open_at": _LIST}
+)
 
-Instants = NDArray[np.int64]
-
-
-def minutes(start: datetime, end: datetime) -> pl.Series:
-    """Every minute of [start, end), Datetime("us", "UTC")."""
-    return pl.datetime_range(start, end, timedelta(minutes=1), closed="left", time_unit="us", eager=True)
+Micros = NDArray[np.int64]  # since the epoch
 
 
 def origin_board(flights: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
-    """Overdue flights by origin and minute of [start, end).
+    """The boards of the origins after each event of [start, end): a schedule becomes known (LEAD before it), a departure.
 
     Returns:
-        event_timestamp, origin, r_org_overdue_n Float32 (flights scheduled in (t - 180, t - 15] min without a departure
-        up to t), r_org_overdue_share Float32 (of the flights scheduled in that window; null when there are none).
+        event_timestamp, origin, and List(Float64) of UNIX seconds, ascending: `sched_at`, the schedules known by
+        event_timestamp and later than 180 minutes before it; `open_at`, those of them that have not departed by then.
     """
-    at = minutes(start, end)
-    boards = [
-        _board_of(origin, group, at)
-        for (origin,), group in sorted(flights.partition_by("origin", as_dict=True).items())
-    ]
-    return pl.concat(boards).sort("event_timestamp", "origin")
+    origins = sorted(flights.partition_by("origin", as_dict=True).items())
+    boards = [_board_of(str(origin), group, start, end) for (origin,), group in origins]
+    return pl.concat([_NO_BOARD, *boards]).sort("event_timestamp", "origin")
 
 
 def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
-    """Share of late (> 15 min) among all departures in (t - 60 min, t], by minute of [start, end).
+    """The departures of the last hour after each departure in [start, end).
 
     Returns:
-        event_timestamp, GLOBAL_KEY, r_nyc_dep_1h_late_share Float32 (null without departures).
+        event_timestamp, GLOBAL_KEY, and List(Float64) of UNIX seconds, ascending: `dep_at`, departures in
+        (event_timestamp - 60 min, event_timestamp]; `late_dep_at`, those more than 15 minutes late.
     """
-    at = minutes(start, end)
-    t = _micros(at)
-    late = departed.filter(pl.col("delay") > LATE_MIN)
-    n, n_late = (
-        _between(np.sort(_micros(events["event_timestamp"])), t - 60 * _MINUTE_US, t) for events in (departed, late)
-    )
-    key = pl.repeat("", len(at), eager=True)
-    return pl.DataFrame({"event_timestamp": at, GLOBAL_KEY: key, "r_nyc_dep_1h_late_share": _share(n_late, n)})
-
-
-def _board_of(origin: object, flights: pl.DataFrame, at: pl.Series) -> pl.DataFrame:
-    t = _micros(at)
-    first, last = t - BOARD_FROM_MIN * _MINUTE_US, t - BOARD_TO_MIN * _MINUTE_US
-    scheduled = _between(np.sort(_micros(flights["sched_dep"])), first, last)
-    overdue = scheduled - _departed(flights, t)
+    ordered = departed.sort("event_timestamp", maintain_order=True)
+    dep, late = _micros(ordered["event_timestamp"]), (ordered["delay"] > LATE_MIN).to_numpy()
+    at = _within(dep, start, end)
+    index, lengths = _slices(dep, at - _us(LAST_HOUR), at)
     return pl.DataFrame(
         {
-            "event_timestamp": at,
-            "origin": pl.repeat(str(origin), len(at), eager=True),
-            "r_org_overdue_n": pl.Series(overdue, dtype=pl.Float32),
-            "r_org_overdue_share": _share(overdue, scheduled),
+            "event_timestamp": _instants(at),
+            GLOBAL_KEY: pl.repeat("", len(at), eager=True),
+            "dep_at": _lists(dep[index], lengths),
+            "late_dep_at": _lists_where(late[index], dep[index], lengths),
         }
     )
 
 
-def _departed(flights: pl.DataFrame, t: Instants) -> Instants:
-    """At each t: flights scheduled in (t - 180, t - 15] min that have left by t.
-
-    A flight counts from max(sched + 15 min, dep) until sched + 180 min, if it left before that: entries minus exits.
-    """
-    left = flights.filter(pl.col("dep") < pl.col("sched_dep") + pl.duration(minutes=BOARD_FROM_MIN))
-    sched = _micros(left["sched_dep"])
-    enter = np.maximum(sched + BOARD_TO_MIN * _MINUTE_US, _micros(left["dep"]))
-    leave = sched + BOARD_FROM_MIN * _MINUTE_US
-    return np.searchsorted(np.sort(enter), t, side="right") - np.searchsorted(np.sort(leave), t, side="right")
-
-
-def _between(ordered: Instants, after: Instants, upto: Instants) -> Instants:
-    """Number of `ordered` instants in (after, upto]."""
-    return np.searchsorted(ordered, upto, side="right") - np.searchsorted(ordered, after, side="right")
-
-
-def _share(part: Instants, whole: Instants) -> pl.Series:
-    counts = pl.DataFrame({"part": part, "whole": whole})
-    share = pl.when(pl.col("whole") > 0).then(pl.col("part") / pl.col("whole"))
-    return counts.select(share.cast(pl.Float32)).to_series()
+def _board_of(origin: str, flights: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    ordered = flights.sort("sched_dep", maintain_order=True)
+    sched = _micros(ordered["sched_dep"])
+    dep = ordered["dep"].to_physical().fill_null(_NEVER).to_numpy()
+    at = _within(np.concatenate([sched - _us(LEAD), dep]), start, end)
+    index, lengths = _slices(sched, at - _us(BOARD_FROM), at + _us(LEAD))
+    still_there = dep[index] > np.repeat(at, lengths)
+    return pl.DataFrame(
+        {
+            "event_timestamp": _instants(at),
+            "origin": pl.repeat(origin, len(at), eager=True),
+            "sched_at": _lists(sched[index], lengths),
+            "open_at": _lists_where(still_there, sched[index], lengths),
+        }
+    )
 
 
-def _micros(instants: pl.Series) -> Instants:
+def _within(instants: Micros, start: datetime, end: datetime) -> Micros:
+    """The distinct ones in [start, end), ascending."""
+    first, last = _micros(pl.Series([start, end]).dt.cast_time_unit("us"))
+    return np.unique(instants[(instants >= first) & (instants < last)])
+
+
+def _slices(ordered: Micros, after: Micros, upto: Micros) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of the windows (after, upto] the positions of what lies in it: all of them in a row, and how many each has."""
+    first, last = (np.searchsorted(ordered, bound, side="right") for bound in (after, upto))
+    lengths = last - first
+    begins = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(first - begins, lengths), lengths
+
+
+def _lists(flat: Micros, lengths: NDArray[np.int64]) -> pl.Series:
+    """`flat` as lists of these lengths, in UNIX seconds."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return pl.Series(pa.LargeListArray.from_arrays(offsets, flat / 1e6), dtype=_LIST)
+
+
+def _lists_where(kept: NDArray[np.bool_], flat: Micros, lengths: NDArray[np.int64]) -> pl.Series:
+    """As `_lists`, without what is not kept."""
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    return _lists(flat[kept], np.bincount(row[kept], minlength=len(lengths)))
+
+
+def _us(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
+
+
+def _micros(instants: pl.Series) -> Micros:
     return instants.to_physical().to_numpy()
+
+
+def _instants(micros: Micros) -> pl.Series:
+    return pl.Series(micros).cast(pl.Datetime("us", "UTC"))

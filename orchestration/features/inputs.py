@@ -1,19 +1,38 @@
 """The model's inputs, in order, with their sources; and the vectors they make of training rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from orchestration.features.views import VIEWS
-from serving_gateway.contracts.model import Feature, Input, MinutesSince, RequestField
+from orchestration.features.boards import BOARD_FROM, BOARD_TO, LAST_HOUR
+from orchestration.features.views import VIEWS, View
+from serving_gateway.contracts.model import (
+    CountWithin,
+    Feature,
+    Input,
+    MinutesSince,
+    RequestField,
+    ShareWithin,
+    Source,
+)
 
 CATEGORIES = ("carrier", "origin")
 Vocabularies = Mapping[str, tuple[str, ...]]
 
-# A feature of these names is an instant: the model sees the minutes since then.
-_MINUTES_SINCE = {"last_arr_at": "r_tail_min_since_arr", "last_dep_at": "r_tail_min_since_dep"}
+_FROM_S, _TO_S = int(BOARD_FROM.total_seconds()), int(BOARD_TO.total_seconds())
+_HOUR_S = int(LAST_HOUR.total_seconds())
+# What is computed at the time of reading, from the instants that a view stores.
+_AT_READ: dict[str, dict[str, Source]] = {
+    "tail_arrivals": {"r_tail_min_since_arr": MinutesSince("tail_arrivals", "last_arr_at")},
+    "tail_departures": {"r_tail_min_since_dep": MinutesSince("tail_departures", "last_dep_at")},
+    "origin_board": {
+        "r_org_overdue_n": CountWithin("origin_board", "open_at", _FROM_S, _TO_S),
+        "r_org_overdue_share": ShareWithin("origin_board", "open_at", "sched_at", _FROM_S, _TO_S),
+    },
+    "nyc_departures": {"r_nyc_dep_1h_late_share": ShareWithin("nyc_departures", "late_dep_at", "dep_at", _HOUR_S, 0)},
+}
 
 
 def vocabularies(rows: pl.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -26,7 +45,7 @@ def model_inputs(vocabularies: Vocabularies) -> tuple[Input, ...]:
 
     `vocabularies` gives the sorted values of `carrier` and `origin`. Raises KeyError when one is missing.
     """
-    stored = tuple(_stored(view.name, feature) for view in VIEWS for feature in view.feature_names)
+    stored = tuple(i for view in VIEWS for i in _of_view(view))
     return (
         *(_category(field, vocabularies[field]) for field in CATEGORIES),
         Input(name="s_dow", dtype="int32", source=RequestField("dow")),
@@ -59,7 +78,9 @@ def _category(field: str, vocabulary: tuple[str, ...]) -> Input:
     return Input(name=f"s_{field}", dtype="category", source=RequestField(field), vocabulary=vocabulary)
 
 
-def _stored(view: str, feature: str) -> Input:
-    if feature in _MINUTES_SINCE:
-        return Input(name=_MINUTES_SINCE[feature], dtype="float32", source=MinutesSince(view, feature))
-    return Input(name=feature, dtype="float32", source=Feature(view, feature))
+def _of_view(view: View) -> Iterator[Input]:
+    for feature, dtype in view.features:
+        if dtype == "float32":
+            yield Input(name=feature, dtype="float32", source=Feature(view.name, feature))
+    for name, source in _AT_READ.get(view.name, {}).items():
+        yield Input(name=name, dtype="float32", source=source)

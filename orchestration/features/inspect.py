@@ -4,6 +4,7 @@ import argparse
 import json
 import struct
 import sys
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ class StoredFeature:
     view: str
     entity: str
     feature: str
-    value: Scalar | None
+    value: Scalar | list[float] | None
     event_time: str | None
     age_s: float | None
     ttl_s: int
@@ -127,7 +128,8 @@ def _features(layout: ViewLayout, entity: str, row: OnlineRow | None, now: datet
     time = None if row is None else datetime.fromtimestamp(row.event_time_s, UTC)
     age_s = None if time is None else (now - time).total_seconds()
     for feature in layout.features:
-        value = None if row is None else row.values[feature.name]
+        stored = None if row is None else row.values[feature.name]
+        value = stored.tolist() if isinstance(stored, array) else stored
         yield StoredFeature(
             view=layout.name,
             entity=entity,
@@ -140,7 +142,7 @@ def _features(layout: ViewLayout, entity: str, row: OnlineRow | None, now: datet
         )
 
 
-def _state(age_s: float | None, ttl_s: int, value: Scalar | None) -> State:
+def _state(age_s: float | None, ttl_s: int, value: Scalar | list[float] | None) -> State:
     if age_s is None:
         return "missing"
     if ttl_s and age_s > ttl_s:
@@ -157,14 +159,19 @@ def _show(found: Sequence[StoredFeature], now: datetime, left_out: Sequence[str]
     console.print(f"Event clock {now.isoformat(timespec='seconds')}")
     table = Table("view", "entity", "feature", "value", "event time", "age", "ttl", "state")
     for f in found:
-        value = "" if f.value is None else f"{f.value:.6g}" if isinstance(f.value, float) else str(f.value)
         age = "" if f.age_s is None else f"{f.age_s / 60:.1f} min"
         state = f"[{colours[f.state]}]{f.state}[/]"
-        row = (f.view, f.entity, f.feature, value, (f.event_time or "")[:19], age, f"{f.ttl_s / 60:g} min")
+        row = (f.view, f.entity, f.feature, _shown(f.value), (f.event_time or "")[:19], age, f"{f.ttl_s / 60:g} min")
         table.add_row(*map(escape, row), state)
     console.print(table)
     if left_out:
         console.print(f"Not shown, for their keys were not all given: {', '.join(left_out)}")
+
+
+def _shown(value: Scalar | list[float] | None) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} instants" + (f", last {datetime.fromtimestamp(value[-1], UTC):%H:%M}" if value else "")
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

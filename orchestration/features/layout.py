@@ -63,4 +63,5 @@ def _value_types() -> dict[Any, ValueType]:
         types.Float64: "double",
         types.Float32: "float",
         types.UnixTimestamp: "unix_timestamp",
+        types.Array(types.Float64): "double_list",
     }

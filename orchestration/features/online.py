@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from serving_gateway.contracts.online_layout import (
     FeatureField,
-    Scalar,
+    StoredValue,
     ViewLayout,
     decode_timestamp,
     decode_value,
@@ -23,7 +23,7 @@ class OnlineRow(Struct, frozen=True):
     """What the online store holds of a view for one entity: UTC seconds since the epoch, values by feature name."""
 
     event_time_s: float
-    values: dict[str, Scalar | None]
+    values: "dict[str, StoredValue | None]"
 
 
 class OnlineWriter:

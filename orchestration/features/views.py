@@ -24,10 +24,9 @@ LATE_MIN = 15
 # Feast keys a view without entities by this column, always empty. DuckDB's offline store does not add it: it is stored.
 GLOBAL_KEY = "__dummy_id"
 
-DType = Literal["float32", "int64"]
+DType = Literal["float32", "int64", "instants"]
 
-_MINUTE = 60
-_HOUR = 60 * _MINUTE
+_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class View:
     Attributes:
         name: Feast's name of the view, and its folder in the lake.
         join_keys: entity columns, String; none for a view of global values.
-        features: (name, dtype) in order. int64 features are instants in UNIX seconds, known where the row exists.
+        features: (name, dtype) in order. int64 features are instants in UNIX seconds, known where the row exists;
+            `instants` are ascending lists of such, as doubles.
         ttl_s: greatest age in seconds at which a row is still read.
     """
 
@@ -76,9 +76,9 @@ VIEWS: tuple[View, ...] = (
     View("dest_arrivals", ("dest",), _floats("e_dest_arr_ewm3h_mean", "e_dest_arr_ewm3h_late"), 24 * _HOUR),
     View("tail_arrivals", ("tailnum",), (("r_tail_last_arr_delay", "float32"), ("last_arr_at", "int64")), 24 * _HOUR),
     View("tail_departures", ("tailnum",), (("r_tail_last_dep_delay", "float32"), ("last_dep_at", "int64")), 24 * _HOUR),
-    # a row a minute, exact when read in its minute; older ones are stale
-    View("origin_board", ("origin",), _floats("r_org_overdue_n", "r_org_overdue_share"), 5 * _MINUTE),
-    View("nyc_departures", (), _floats("r_nyc_dep_1h_late_share"), 5 * _MINUTE),
+    # instants, from which a reader counts what lies in its own window: exact until the next event, over a quiet night too
+    View("origin_board", ("origin",), (("sched_at", "instants"), ("open_at", "instants")), 24 * _HOUR),
+    View("nyc_departures", (), (("dep_at", "instants"), ("late_dep_at", "instants")), 24 * _HOUR),
 )
 
 BY_NAME = {view.name: view for view in VIEWS}

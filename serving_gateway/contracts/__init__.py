@@ -1,11 +1,14 @@
 """What crosses process boundaries: rollout state, model contract, prediction record, online layout."""
 
 from serving_gateway.contracts.model import (
+    CountWithin,
     Feature,
     Input,
     MinutesSince,
     ModelContract,
     RequestField,
+    ShareWithin,
+    stored_features,
 )
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
 from serving_gateway.contracts.prediction import (
@@ -22,6 +25,7 @@ from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 __all__ = [
     "Arm",
     "Arms",
+    "CountWithin",
     "Feature",
     "FeatureField",
     "FeedbackRecord",
@@ -34,8 +38,10 @@ __all__ = [
     "PredictionRecord",
     "RequestField",
     "RolloutState",
+    "ShareWithin",
     "StreamBatch",
     "ViewAge",
     "ViewLayout",
     "advanced",
+    "stored_features",
 ]

@@ -32,8 +32,46 @@ class MinutesSince(Struct, frozen=True, tag="minutes_since", tag_field="kind"):
     feature: str
 
 
+class CountWithin(Struct, frozen=True, tag="count_within", tag_field="kind"):
+    """How many of the stored instants `view`:`feature` (UNIX seconds, ascending) lie in (t - after_s, t - upto_s].
+
+    t is the request's event time in UNIX seconds.
+    """
+
+    view: str
+    feature: str
+    after_s: int
+    upto_s: int
+
+
+class ShareWithin(Struct, frozen=True, tag="share_within", tag_field="kind"):
+    """`part` counted as by CountWithin, divided by `whole` counted so; null where `whole` counts nothing."""
+
+    view: str
+    part: str
+    whole: str
+    after_s: int
+    upto_s: int
+
+
+Source = RequestField | Feature | MinutesSince | CountWithin | ShareWithin
+
+
+def stored_features(source: Source) -> tuple[tuple[str, str], ...]:
+    """The (view, feature) pairs of the online store that a source reads; none for a field of the request."""
+    match source:
+        case RequestField():
+            return ()
+        case ShareWithin(view=view, part=part, whole=whole):
+            return (view, part), (view, whole)
+        case _:
+            return ((source.view, source.feature),)
+
+
 class Input(Struct, frozen=True, kw_only=True):
-    """One element of the input vector. A `category` is sent as its string and scored as its index in `vocabulary`.
+    """One element of the input vector. What depends on when it is read is an expression over what is stored.
+
+    A `category` is sent as its string and scored as its index in `vocabulary`.
 
     Null policy: a null, missing or expired value is NaN, which the models treat as missing.
     Unknown policy: a category outside the vocabulary is NaN.
@@ -41,7 +79,7 @@ class Input(Struct, frozen=True, kw_only=True):
 
     name: str
     dtype: Literal["float32", "int32", "category"]
-    source: RequestField | Feature | MinutesSince
+    source: Source
     vocabulary: tuple[str, ...] = ()
 
 

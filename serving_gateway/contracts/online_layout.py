@@ -9,12 +9,16 @@ Source: feast 0.67.0, infra/key_encoding_utils.py, infra/online_stores/{redis,he
 """
 
 import struct
-from typing import Annotated, Literal
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-ValueType = Literal["string", "int32", "int64", "double", "float", "unix_timestamp"]
+ValueType = Literal["string", "int32", "int64", "double", "float", "unix_timestamp", "double_list"]
 Scalar = str | int | float
+StoredValue: TypeAlias = "str | int | float | array[float]"
 
 STRING_TYPE = 2  # feast.types.ValueType.STRING
 # feast.types.Value: field number and protobuf wire type of each scalar
@@ -25,12 +29,14 @@ _TAGS: dict[ValueType, int] = {
     "double": 5 << 3 | 1,
     "float": 6 << 3 | 5,
     "unix_timestamp": 8 << 3 | 0,
+    "double_list": 15 << 3 | 2,
 }
 _DOUBLE = struct.Struct("<d")
 _FLOAT = struct.Struct("<f")
 _U32 = struct.Struct("<I")
 # Feast's stand-in entity of views without entities (feast.entity: DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL)
 _NO_ENTITY = (("__dummy_id",), ("",))
+_PACKED = 1 << 3 | 2  # feast.types.DoubleList: field 1, packed
 _SIGN = 1 << 63
 _WRAP = 1 << 64
 
@@ -76,11 +82,15 @@ def entity_key(project: str, join_keys: tuple[str, ...], values: tuple[str, ...]
     return b"".join(parts)
 
 
-def encode_value(dtype: ValueType, value: Scalar | None) -> bytes:
+def encode_value(dtype: ValueType, value: "StoredValue | Sequence[float] | None") -> bytes:
     """Protobuf bytes of a `feast.types.Value`; None is the empty message."""
     if value is None:
         return b""
     tag = bytes((_TAGS[dtype],))
+    if dtype == "double_list":
+        packed = _swapped(array("d", value)).tobytes()  # type: ignore[arg-type]  # a list's
+        doubles = bytes((_PACKED,)) + _varint(len(packed)) + packed if packed else b""
+        return tag + _varint(len(doubles)) + doubles
     if dtype == "string":
         data = str(value).encode()
         return tag + _varint(len(data)) + data
@@ -88,10 +98,10 @@ def encode_value(dtype: ValueType, value: Scalar | None) -> bytes:
         return tag + _DOUBLE.pack(value)
     if dtype == "float":
         return tag + _FLOAT.pack(value)
-    return tag + _varint(int(value))
+    return tag + _varint(int(value))  # type: ignore[arg-type]  # a list was encoded above
 
 
-def decode_value(data: bytes | None) -> Scalar | None:
+def decode_value(data: bytes | None) -> "StoredValue | None":
     """Inverse of `encode_value`; None for an absent field or a null value. Raises ValueError on an unknown tag."""
     if not data:
         return None
@@ -105,7 +115,27 @@ def decode_value(data: bytes | None) -> Scalar | None:
         return data[start : start + length].decode()
     if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
         return _signed(_read_varint(data, 1)[0])
+    if tag == _TAGS["double_list"]:
+        return _doubles(data)
     raise ValueError(f"unsupported Feast value tag {tag} in {data!r}")
+
+
+def _doubles(data: bytes) -> "array[float]":
+    values = array("d")
+    length, start = _read_varint(data, 1)
+    if length:
+        if data[start] != _PACKED:
+            raise ValueError(f"unpacked list in {data!r}")
+        size, start = _read_varint(data, start + 1)
+        values.frombytes(data[start : start + size])
+    return _swapped(values)
+
+
+def _swapped(values: "array[float]") -> "array[float]":
+    """In or out of the wire's little-endian order."""
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
 
 
 def encode_timestamp(event_time_us: int) -> bytes:

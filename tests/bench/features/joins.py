@@ -8,10 +8,12 @@ from typing import Any
 import polars as pl
 
 from orchestration.features.compute import read_view, write_features
+from orchestration.features.inputs import model_inputs
+from orchestration.features.point_in_time import inputs_at
 from orchestration.features.store import apply
-from orchestration.features.training import join_views
 from orchestration.features.views import BY_NAME, LEAD
 from orchestration.ingestion.partitions import read_partitions
+from serving_gateway.contracts.model import stored_features
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import ROOT
 
@@ -20,6 +22,11 @@ ROWS = 300_000
 # by one key, by two, by the one with the most values
 VIEWS = ("origin_weather", "carrier_origin_departures", "tail_arrivals")
 FEATURES = [f"{name}:{feature}" for name in VIEWS for feature in BY_NAME[name].feature_names]
+INPUTS = [
+    i
+    for i in model_inputs({"carrier": (), "origin": ()})
+    if {view for view, _ in stored_features(i.source)} & set(VIEWS)
+]
 _STORES = {"feast_duckdb": "duckdb", "feast_dask": "dask"}
 
 
@@ -44,7 +51,7 @@ def join(target: str, folder: Path, redis_url: str) -> tuple[float, int]:
     if target == "ours":
         began = time.perf_counter()
         views = {name: read_view(folder / "lake" / "features", name, START, END) for name in VIEWS}
-        joined = join_views(rows, views, [BY_NAME[name] for name in VIEWS])
+        joined = inputs_at(rows, views, INPUTS)
         return time.perf_counter() - began, joined.height
     store = _feast(target, folder, redis_url)
     frame = rows.with_columns(pl.col("event_timestamp").dt.cast_time_unit("us")).to_pandas()

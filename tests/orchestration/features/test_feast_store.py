@@ -1,13 +1,14 @@
 """Feast on a real Redis: what it materializes is what we read and write by the exported layout."""
 
-import math
 import os
 import subprocess
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import redis
@@ -20,8 +21,9 @@ from orchestration.features.store import apply, connection_string, empty_online,
 from orchestration.features.training import training_rows
 from orchestration.features.views import BY_NAME, FEATURE_SERVICE, LEAD, PROJECT, VIEWS, View
 from orchestration.ingestion.partitions import read_partitions
-from serving_gateway.contracts.model import Input, ModelContract, RequestField
-from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+from serving_gateway.contracts.model import Input, ModelContract, RequestField, stored_features
+from serving_gateway.contracts.online_layout import StoredValue, ViewLayout, entity_key
+from serving_gateway.vectors import Vectors
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import BIN, ROOT
 
@@ -73,27 +75,11 @@ def dump(client: "redis.Redis") -> Dump:
     return {key: client.hgetall(key) for key in client.scan_iter()}  # type: ignore[misc]
 
 
-def test_definitions_agree_with_the_table_of_views(store: Any) -> None:
-    layouts = {layout.name: layout for layout in view_layouts(store)}
-    assert set(layouts) == {view.name for view in VIEWS}
-    for view in VIEWS:
-        layout = layouts[view.name]
-        assert layout.join_keys == tuple(sorted(view.join_keys))
-        assert layout.ttl_s == view.ttl_s
-        ours = {name: "float" if dtype == "float32" else dtype for name, dtype in view.features}
-        assert {f.name: f.dtype for f in layout.features} == ours
-    assert store.project == PROJECT
-
-
-def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: Any, tmp_path: Path) -> None:
-    layouts = view_layouts(store)
-    write_layouts(tmp_path / "feast" / "layouts.json", layouts)
-    assert read_layouts(tmp_path / "feast" / "layouts.json") == layouts
-    assert [layout.name for layout in layouts] == sorted(layout.name for layout in layouts)
-    contract = ModelContract(
+def contract(layouts: tuple[ViewLayout, ...], inputs: tuple[Input, ...]) -> ModelContract:
+    return ModelContract(
         model="flight_delay",
         version="1",
-        inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
+        inputs=inputs,
         views=layouts,
         feature_service=FEATURE_SERVICE,
         project=PROJECT,
@@ -103,10 +89,31 @@ def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: An
         mlflow_run_id="0",
         artifact_digest="0",
     )
-    assert ModelContract.from_json(contract.to_json()) == contract
-    stored = {(layout.name, feature.name) for layout in layouts for feature in layout.features}
-    needed = {(i.source.view, i.source.feature) for i in contract.inputs if not isinstance(i.source, RequestField)}
-    assert needed == stored
+
+
+def test_definitions_agree_with_the_table_of_views(store: Any) -> None:
+    layouts = {layout.name: layout for layout in view_layouts(store)}
+    assert set(layouts) == {view.name for view in VIEWS}
+    for view in VIEWS:
+        layout = layouts[view.name]
+        assert layout.join_keys == tuple(sorted(view.join_keys))
+        assert layout.ttl_s == view.ttl_s
+        feasts = {"float32": "float", "int64": "int64", "instants": "double_list"}
+        ours = {name: feasts[dtype] for name, dtype in view.features}
+        assert {f.name: f.dtype for f in layout.features} == ours
+    assert store.project == PROJECT
+
+
+def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: Any, tmp_path: Path) -> None:
+    layouts = view_layouts(store)
+    write_layouts(tmp_path / "feast" / "layouts.json", layouts)
+    assert read_layouts(tmp_path / "feast" / "layouts.json") == layouts
+    assert [layout.name for layout in layouts] == sorted(layout.name for layout in layouts)
+    travelling = contract(layouts, model_inputs({"carrier": ("AA",), "origin": ("JFK",)}))
+    assert ModelContract.from_json(travelling.to_json()) == travelling
+    there = {(layout.name, feature.name) for layout in layouts for feature in layout.features}
+    needed = {pair for i in travelling.inputs for pair in stored_features(i.source)}
+    assert needed == there
 
 
 def test_materialized_values_read_back_by_the_layout(home: Path, store: Any, client: "redis.Redis") -> None:
@@ -116,10 +123,15 @@ def test_materialized_values_read_back_by_the_layout(home: Path, store: Any, cli
         rows = current(home, view)
         assert rows.height > 0
         expected = [
-            OnlineRow(row["event_timestamp"].timestamp(), {f.name: row[f.name] for f in layout.features})
+            OnlineRow(row["event_timestamp"].timestamp(), {f.name: stored(row[f.name]) for f in layout.features})
             for row in rows.iter_rows(named=True)
         ]
         assert read_online(client, PROJECT, layout, keys_of(rows, layout)) == expected
+
+
+def stored(value: Any) -> Any:
+    """A value of a frame as it is decoded."""
+    return array("d", value) if isinstance(value, list) else value
 
 
 def test_feast_reads_what_we_read(store: Any, client: "redis.Redis", home: Path) -> None:
@@ -134,7 +146,9 @@ def test_feast_reads_what_we_read(store: Any, client: "redis.Redis", home: Path)
         ours = read_online(client, PROJECT, layout, keys)
         assert (ours[-1] is None) == bool(layout.join_keys)
         for feature in layout.features:
-            assert answer[feature.name] == [row and row.values[feature.name] for row in ours]
+            assert [stored(value) for value in answer[feature.name]] == [
+                row and row.values[feature.name] for row in ours
+            ]
 
 
 def test_our_writer_writes_feasts_bytes(home: Path, store: Any, client: "redis.Redis") -> None:
@@ -181,32 +195,31 @@ def test_served_vectors_equal_training_vectors(home: Path, store: Any, client: "
     views = {view.name: read_view(lake / "features", view.name, START, END) for view in VIEWS}
     flights = read_partitions(lake / "raw" / "flights", START + timedelta(days=1), END)
     rows = training_rows(flights, views).gather_every(17)
-    layouts = {layout.name: layout for layout in view_layouts(store)}
+    layouts = view_layouts(store)
     inputs = model_inputs(vocabularies(rows))
     expected = vectors(rows, inputs)
-    writer, since = OnlineWriter(client, PROJECT, layouts.values()), datetime(2013, 1, 1, tzinfo=UTC)
+    served = Vectors(contract(layouts, inputs))
+    writer, since = OnlineWriter(client, PROJECT, layouts), datetime(2013, 1, 1, tzinfo=UTC)
     for i, row in enumerate(rows.iter_rows(named=True)):
         t = row["sched_dep"] - LEAD
         new = pl.col("event_timestamp").is_between(since, t, closed="right")
         writer.write({name: frame.filter(new) for name, frame in views.items()})
-        served = [served_value(client, layouts, row, j) for j in inputs]
-        assert served == pytest.approx(expected[i].tolist(), rel=1e-6, nan_ok=True)
+        fields = {i.source.field: row[i.source.field] for i in inputs if isinstance(i.source, RequestField)}
+        vector = served.from_request(fields, served_views(client, layouts, row), int(t.timestamp()) * 1_000_000)
+        assert np.array_equal(np.array(vector, np.float32), expected[i], equal_nan=True)
         since = t
 
 
-def served_value(client: "redis.Redis", layouts: dict[str, ViewLayout], row: dict[str, Any], i: Input) -> float:
-    if isinstance(i.source, RequestField):
-        value = row[i.source.field]
-        return float(i.vocabulary.index(value) if i.vocabulary else value)
-    layout = layouts[i.source.view]
-    found = read_online(client, PROJECT, layout, [tuple(row[key] for key in layout.join_keys)])[0]
-    t = row["event_timestamp"].timestamp()
-    if found is None or t - found.event_time_s > layout.ttl_s:
-        return math.nan
-    value = found.values[i.source.feature]
-    if value is None:
-        return math.nan
-    return (t - float(value)) / 60 if i.name.startswith("r_tail_min_since") else float(value)
+def served_views(
+    client: "redis.Redis", layouts: Iterable[ViewLayout], row: dict[str, Any]
+) -> "dict[str, dict[str, StoredValue | None]]":
+    """What a gateway would find for the row's entities at its time: nothing of what is missing or expired."""
+    found = {}
+    for layout in layouts:
+        [online] = read_online(client, PROJECT, layout, [tuple(row[key] for key in layout.join_keys)])
+        fresh = online is not None and row["event_timestamp"].timestamp() - online.event_time_s <= layout.ttl_s
+        found[layout.name] = online.values if online is not None and fresh else {}
+    return found
 
 
 def test_feast_applies_and_materializes_from_the_shell(home: Path, tmp_path: Path, redis_url: str) -> None:
@@ -227,5 +240,5 @@ def test_feast_applies_and_materializes_from_the_shell(home: Path, tmp_path: Pat
     with redis.Redis.from_url(redis_url) as client:
         row = read_online(client, PROJECT, layout, [()])[0]
     assert row is not None
-    assert row.event_time_s == UNTIL.timestamp()
+    assert row.event_time_s == current(home, BY_NAME["nyc_departures"])["event_timestamp"].item().timestamp()
     assert not list(REPO.glob("*.db"))

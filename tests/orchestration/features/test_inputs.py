@@ -7,7 +7,14 @@ from orchestration.features.compute import compute_views
 from orchestration.features.inputs import model_inputs, vectors, vocabularies
 from orchestration.features.training import FEATURES, training_rows
 from orchestration.features.views import BY_NAME
-from serving_gateway.contracts.model import Feature, MinutesSince, RequestField
+from serving_gateway.contracts.model import (
+    CountWithin,
+    Feature,
+    MinutesSince,
+    RequestField,
+    ShareWithin,
+    stored_features,
+)
 from tests.orchestration.features.reference import START, random_flights, random_weather
 
 VOCABULARIES = {"carrier": ("AA", "B6"), "origin": ("EWR", "JFK", "LGA")}
@@ -37,8 +44,9 @@ def test_every_source_exists() -> None:
             assert i.source.field in frame.columns
             assert i.name == f"s_{i.source.field}"
         else:
-            dtype = dict(BY_NAME[i.source.view].features)[i.source.feature]
-            assert (type(i.source), dtype) in ((Feature, "float32"), (MinutesSince, "int64"))
+            needs = {Feature: "float32", MinutesSince: "int64", CountWithin: "instants", ShareWithin: "instants"}
+            for view, feature in stored_features(i.source):
+                assert dict(BY_NAME[view].features)[feature] == needs[type(i.source)]
 
 
 def test_vocabularies_are_the_sorted_values_of_the_rows() -> None:

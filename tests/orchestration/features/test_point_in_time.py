@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from orchestration.features import point_in_time
 from orchestration.features.compute import compute_views, write_features
 from orchestration.features.training import COLUMNS, FEATURES, read_training, training_rows, write_training
 from orchestration.features.views import LEAD, VIEWS
@@ -97,8 +98,9 @@ def test_rows_out_are_rows_in_whatever_is_tied_or_doubled(seed: int) -> None:
 
 
 def test_a_join_that_loses_rows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.features.training._join", lambda rows, *_: rows.head(7))
-    with pytest.raises(RuntimeError, match="made 7 rows of 250 flights"):
+    joined = point_in_time._joined
+    monkeypatch.setattr(point_in_time, "_joined", lambda *of: joined(*of).head(7))
+    with pytest.raises(RuntimeError, match="join of origin_weather made 7 rows of 250"):
         rows_of(random_flights(1), random_weather(1))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+from array import array
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -96,6 +97,7 @@ def compare(store: Any, rows: Sequence[dict[str, ViewRow]], entities: Sequence[E
                     assert view.values == {}
                     continue
                 ours = view.values.get(feature.name)
+                ours = ours.tolist() if isinstance(ours, array) else ours
                 assert ours == answer[feature.name][i], (layout.name, feature.name, entities[i])
                 seen["null"] += view.age.status == "present" and ours is None
     return seen

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from array import array
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from serving_gateway.contracts.online_layout import (
 
 Value: Any = pytest.importorskip("feast.protos.feast.types.Value_pb2").Value
 EntityKey: Any = pytest.importorskip("feast.protos.feast.types.EntityKey_pb2").EntityKey
+DoubleList: Any = pytest.importorskip("feast.protos.feast.types.Value_pb2").DoubleList
 Timestamp: Any = pytest.importorskip("google.protobuf.timestamp_pb2").Timestamp
 encoding: Any = pytest.importorskip("feast.infra.key_encoding_utils")
 
@@ -46,6 +48,20 @@ def test_values_are_feasts_bytes_and_come_back(typed: Any) -> None:
     decoded = decode_value(data)
     assert decoded == value
     assert type(decoded) is type(value)
+
+
+@given(st.lists(st.floats(allow_nan=False)))
+def test_lists_are_feasts_bytes_and_come_back(values: list[float]) -> None:
+    data = Value(double_list_val=DoubleList(val=values)).SerializeToString()
+    assert encode_value("double_list", values) == data
+    assert decode_value(data) == array("d", values)
+
+
+def test_a_list_in_another_encoding_is_refused() -> None:
+    with pytest.raises(ValueError, match="unpacked list"):
+        decode_value(b"\x7a\x09\x09" + struct.pack("<d", 1.0))
+    with pytest.raises(ValueError, match="bytes length not a multiple"):
+        decode_value(b"\x7a\x09\x0a\x07" + bytes(7))
 
 
 def test_null_is_the_empty_message_and_absent_is_null() -> None:
