@@ -1,6 +1,6 @@
 """What is known of each differing value: the row that was served, the row that was current, and what would have given it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from orchestration.features.skew.compare import Values, equal
 from orchestration.features.skew.late import missed
-from orchestration.features.skew.offline import Offline, as_of, at_column, join, neighbours, views_of
+from orchestration.features.skew.offline import NEIGHBOURS, Offline, current_rows, neighbours, rows_at, values
 from orchestration.features.skew.policy import EXPLAINED_ROWS
 from serving_gateway.contracts.model import Input, RequestField
 
-NEIGHBOURS = ("row before", "row after", "minute before", "minute after")
 _UTC = pl.Datetime("us", "UTC")
 # One row a differing value. `status` is the view's in the prediction log; `served_at` and `offline_at` are the event times
 # of the view's row in the online store and of the one that was current; `older` says that the row of `served_at` gives the
@@ -65,9 +64,11 @@ def facts(
     if not len(union):
         return {}
     some = rows[union]
-    views = _view_facts(some, join(some, store.views, inputs), views_of(inputs), late)
-    older = as_of(some, pl.DataFrame({name: frame["served_at"] for name, frame in views.items()}), store, inputs)
-    beside = neighbours(some, store, inputs)
+    current = current_rows(some, store, inputs)
+    views = _view_facts(some, current, store, late)
+    online = rows_at(some, {view: told["served_at"] for view, told in views.items()}, store)
+    older = values(some, store, online, inputs)
+    beside = neighbours(some, store, current, inputs)
     found = {}
     for j, i in enumerate(inputs):
         if isinstance(i.source, RequestField) or not len(chosen[j]):
@@ -101,16 +102,17 @@ def bare_facts(rows: pl.DataFrame, served: Values, offline: Values) -> pl.DataFr
 
 
 def _view_facts(
-    rows: pl.DataFrame, joined: pl.DataFrame, views: Sequence[str], late: pl.DataFrame
+    rows: pl.DataFrame, current: Mapping[str, pl.Series], store: Offline, late: pl.DataFrame
 ) -> dict[str, pl.DataFrame]:
     """By view: event_timestamp, status, served_at, offline_at and late of each row."""
     ages = rows.with_row_index("row").select("row", "event_timestamp", "views").explode("views").unnest("views")
     found = {}
-    for view in views:
+    for view, position in current.items():
+        offline_at = store.views[view]["event_timestamp"].gather(position)
         of_view = ages.filter(pl.col("view") == view).select("row", "status", "age_s")
         found[view] = (
             rows.with_row_index("row")
-            .select("row", "event_timestamp", offline_at=joined[at_column(view)], late=missed(rows, late, view))
+            .select("row", "event_timestamp", offline_at=offline_at, late=missed(rows, late, view))
             .join(of_view.unique("row"), on="row", how="left", maintain_order="left")
             .with_columns(served_at=pl.col("event_timestamp") - (pl.col("age_s") * 1e6).round().cast(pl.Duration("us")))
         )

@@ -8,7 +8,8 @@ A sign is no proof: a report says "looks like".
 - `expired`: the view was served as expired or missing where a row was to be had.
 - `stale row`: the row that was served is older than the current one, and gives the served value: the writer was behind.
 - `unit`: served / offline is one constant, not 1.
-- `shifted window`: the served value is that of the view's row before or after, or of a minute before or after.
+- `shifted window`: the served value is what offline is where off by one: the view's row before or after, a minute before
+  or after, or for a count a window that begins or ends, or both, a minute earlier or later.
 - `unknown`: none of these.
 
 `default`, the seventh that a reader may look for, is none of a differing value: degraded rows are counted apart.
@@ -21,7 +22,7 @@ from typing import cast
 
 import polars as pl
 
-from orchestration.features.skew.facts import NEIGHBOURS
+from orchestration.features.skew.offline import NEIGHBOURS
 from orchestration.features.skew.policy import (
     FEWEST_FITTING,
     FITTING_SHARE,
@@ -118,8 +119,7 @@ def _shifted(facts: pl.DataFrame) -> tuple[pl.Series, str]:
     name = max(NEIGHBOURS, key=lambda neighbour: int(facts[neighbour].sum()))
     if not _common(facts[name]):
         return _none(facts), ""
-    of = "the view's row" if name.startswith("row") else "the minute"
-    return facts[name], f"served is the value of {of} {name.split()[1]}"
+    return facts[name], f"served is what offline is where off by one: {name}"
 
 
 _SIGNS: dict[str, _Sign] = {

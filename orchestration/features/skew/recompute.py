@@ -16,7 +16,7 @@ from orchestration.features.skew.facts import FACTS, bare_facts, facts
 from orchestration.features.skew.late import read_late
 from orchestration.features.skew.offline import (
     Offline,
-    join,
+    current_rows,
     read_offline,
     request_inputs,
     request_values,
@@ -28,7 +28,7 @@ from orchestration.features.skew.reasons import reasons
 from orchestration.features.skew.report import HOURS, FeatureSkew, LargestDifference, SkewReport
 from orchestration.features.skew.served import read_served
 from orchestration.features.views import view_window
-from serving_gateway.contracts.model import Input, ModelContract, RequestField
+from serving_gateway.contracts.model import Input, ModelContract, RequestField, stored_features
 
 
 class NotComputableError(Exception):
@@ -87,7 +87,7 @@ def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: 
     if not stored:
         return
     served = vector[:, [index[i.name] for i in stored]]
-    offline = values(join(rows, store.views, stored), stored)
+    offline = values(rows, store, current_rows(rows, store, stored), stored)
     told = facts(rows, stored, served, offline, store=store, late=late)
     for j, i in enumerate(stored):
         yield _Compared(i, rows, served[:, j], offline[:, j], told.get(i.name, FACTS.to_frame()))
@@ -154,7 +154,7 @@ def _or_none(value: np.float32) -> float | None:
 def _source(i: Input) -> str:
     if isinstance(i.source, RequestField):
         return f"request field {i.source.field}"
-    return f"{i.source.view}:{i.source.feature}"
+    return ", ".join(f"{view}:{feature}" for view, feature in stored_features(i.source))
 
 
 def _left_out(inputs: Sequence[Input], rows: pl.DataFrame, store: Offline) -> dict[str, str]:

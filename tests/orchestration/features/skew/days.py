@@ -24,7 +24,7 @@ from tests.orchestration.features.lakes import raw_lake
 
 DAY = timedelta(days=1)
 START, TODAY = date(2013, 2, 11), date(2013, 2, 13)
-DTYPES = {"float32": "float", "int64": "int64"}
+DTYPES = {"float32": "float", "int64": "int64", "instants": "double_list"}
 Writer = Callable[[str, pl.DataFrame], pl.DataFrame]
 Record = PredictionRecord
 
