@@ -23,15 +23,13 @@ class JudgedDay:
 def judge_day(settings: Settings, store: RolloutStore, day: date | None = None) -> JudgedDay:
     """Check `day`; None for the newest that has logged predictions and stored features.
 
-    Raises:
-        redis.RedisError: the store of the contracts does not answer.
-        LateEventsError: the late events are unreadable.
+    Raises redis.RedisError where the store of the contracts does not answer.
     """
     day = day or newest_day(settings.lake)
     if day is None:
         return JudgedDay(None, None, _inconclusive("no prediction is in the lake: run the job land_predictions"))
     try:
-        report = skew_of(settings.lake, day, store.contract)
+        report = skew_of(settings.lake, day, store.contract, late_events=settings.home / "features" / "late")
     except NotComputableError as error:
         return JudgedDay(day, None, _inconclusive(str(error)))
     return JudgedDay(day, report, judge_skew(report))

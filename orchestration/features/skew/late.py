@@ -1,7 +1,7 @@
 """Events that reached the online store late: which rows they explain."""
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +29,20 @@ _UTC = pl.Datetime("us", "UTC")
 SCHEMA = pl.Schema({"kind": pl.String(), **dict.fromkeys(ENTITIES, pl.String()), "event_time": _UTC, "until": _UTC})
 
 
-class LateEventsError(ValueError):
-    """A file of late events cannot be read; the message names file and line."""
+def read_late(folder: Path, day: date) -> pl.DataFrame:
+    """Late events that requests of `day` may have missed, from `folder`/<UTC day of the event>.jsonl.
 
-
-def read_late(features: Path, day: date) -> pl.DataFrame:
-    """Late events that may have been missed by requests of `day`, from `features`/late/<UTC day>.jsonl.
+    A line that a crash of the updater cut off is left out.
 
     Returns:
         SCHEMA: the event's kind, entities and event time; `until` is when the online store had it, on the event clock.
         An event that was never applied is missed for LATE_REACH.
-
-    Raises:
-        LateEventsError: a line is no late event.
     """
-    end = day + timedelta(days=2)  # what arrived by the next day's end was missed until then
     rows = []
-    for of in days(day - LATE_REACH - timedelta(days=1), end):
-        path = features / "late" / f"{of}.jsonl"
-        if path.exists():
-            rows += [_row(path, n, line) for n, line in enumerate(path.read_text().splitlines(), 1) if line.strip()]
+    for of in days(day - LATE_REACH - timedelta(days=1), day + timedelta(days=1)):
+        path = folder / f"{of}.jsonl"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        rows += [row for line in lines if (row := _row(line)) is not None]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -75,18 +69,17 @@ def _counted(rows: pl.DataFrame, events: pl.DataFrame, at: str, keys: list[str])
     return found["n"].fill_null(0)
 
 
-def _row(path: Path, number: int, line: str) -> tuple[Any, ...]:
+def _row(line: bytes) -> tuple[Any, ...] | None:
     try:
         told = json.loads(line)
         event = told["event"]
         at = _known_at(event)
-        arrived = datetime.fromtimestamp(told["watermark_us"] / 1e6, at.tzinfo)
-        until = min(arrived, at + LATE_REACH) if told["applied"] else at + LATE_REACH
-        return (event["kind"], *(event.get(name) for name in ENTITIES), at, until)
-    except (ValueError, KeyError, TypeError) as error:
-        raise LateEventsError(
-            f"{path}, line {number} is no late event ({error!r}): remove the line, or the file, and check again"
-        ) from error
+        arrived = datetime.fromtimestamp(told["watermark_us"] / 1e6, UTC)
+        applied = told["applied"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    until = min(arrived, at + LATE_REACH) if applied else at + LATE_REACH
+    return (event["kind"], *(event.get(name) for name in ENTITIES), at, until)
 
 
 def _known_at(event: dict[str, Any]) -> datetime:

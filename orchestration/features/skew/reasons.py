@@ -58,7 +58,7 @@ def reasons(facts: pl.DataFrame) -> list[Reason]:
             break
         fits, detail = sign(left)
         if fits.any():
-            found.append(Reason(name, float(left.filter(fits)["weight"].sum()), detail))
+            found.append(Reason(name, _weight(left.filter(fits)), detail))
             left = left.filter(~fits)
     if not left.is_empty():
         detail = (
@@ -66,7 +66,7 @@ def reasons(facts: pl.DataFrame) -> list[Reason]:
             if left["served_at"].is_not_null().all() and left["offline_at"].is_null().all()
             else ""
         )
-        found.append(Reason(UNKNOWN, float(left["weight"].sum()), detail))
+        found.append(Reason(UNKNOWN, _weight(left), detail))
     return sorted(found, key=lambda reason: -reason.rows)
 
 
@@ -116,10 +116,11 @@ def _unit(facts: pl.DataFrame) -> tuple[pl.Series, str]:
 
 
 def _shifted(facts: pl.DataFrame) -> tuple[pl.Series, str]:
-    name = max(NEIGHBOURS, key=lambda neighbour: int(facts[neighbour].sum()))
-    if not _common(facts[name]):
+    fitting = {name: int(facts[name].sum()) for name in NEIGHBOURS}
+    best = [name for name, rows in fitting.items() if rows == max(fitting.values())]
+    if not _common(facts[best[0]]):
         return _none(facts), ""
-    return facts[name], f"served is what offline is where off by one: {name}"
+    return facts[best[0]], f"served is what offline is where off by one: {' or '.join(best)}"
 
 
 _SIGNS: dict[str, _Sign] = {
@@ -130,6 +131,11 @@ _SIGNS: dict[str, _Sign] = {
     UNIT: _unit,
     SHIFTED: _shifted,
 }
+
+
+def _weight(facts: pl.DataFrame) -> float:
+    """Number of rows that these stand for, without the rest that a sum of shares leaves."""
+    return round(float(facts["weight"].sum()), 6)
 
 
 def _is_older() -> pl.Expr:

@@ -35,12 +35,13 @@ class NotComputableError(Exception):
     """The day has no offline values; the message says what to do."""
 
 
-def skew_of(lake: Path, day: date, contract_of: Callable[[str], ModelContract | None]) -> SkewReport:
+def skew_of(
+    lake: Path, day: date, contract_of: Callable[[str], ModelContract | None], *, late_events: Path
+) -> SkewReport:
     """Recompute the features of every logged prediction of `day` and compare them with what was served.
 
-    Raises:
-        NotComputableError: the day's features are held back or not stored.
-        LateEventsError: the late events are unreadable.
+    `contract_of` gives the contract of a digest, None where it is unknown; `late_events` is the folder of late.py.
+    Raises NotComputableError where the day's features are held back or not stored.
     """
     served = read_served(lake, day, contract_of)
     start, end = view_window(day, day + timedelta(days=1))
@@ -53,7 +54,7 @@ def skew_of(lake: Path, day: date, contract_of: Callable[[str], ModelContract | 
     held = held_training_of(lake, day, day + timedelta(days=1))
     if day in held:
         raise NotComputableError(f"{day} has no offline values: {held[day]}; run ingest_and_compute for it")
-    store, late = read_offline(lake, day), read_late(lake / "features", day)
+    store, late = read_offline(lake, day), read_late(late_events, day)
     tallies: dict[str, _Tally] = {}
     left_out: dict[str, str] = {}
     for contract, rows in served.rows:

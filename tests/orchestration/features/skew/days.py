@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,22 @@ from serving_gateway.vectors import Vectors
 from tests.orchestration.features.lakes import raw_lake
 
 DAY = timedelta(days=1)
-START, TODAY = date(2013, 2, 11), date(2013, 2, 13)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+START, TODAY = date(2013, 2, 12), date(2013, 2, 13)
 DTYPES = {"float32": "float", "int64": "int64", "instants": "double_list"}
 Writer = Callable[[str, pl.DataFrame], pl.DataFrame]
 Record = PredictionRecord
 
 
-def three_days(lake: Path) -> None:
+def two_days(lake: Path) -> None:
     raw_lake(lake, START, TODAY + DAY)
     write_features(lake, START, TODAY + DAY)
     write_training(lake, START, TODAY + DAY)
 
 
 def requests(lake: Path) -> pl.DataFrame:
-    return read_training(lake / "training", TODAY, TODAY + DAY).sort("event_timestamp", "request_id")
+    """Every second flight of TODAY."""
+    return read_training(lake / "training", TODAY, TODAY + DAY).sort("event_timestamp", "request_id").gather_every(2)
 
 
 def contract_of(lake: Path) -> ModelContract:
@@ -53,20 +56,34 @@ def layout(view: View) -> ViewLayout:
     return ViewLayout(name=view.name, join_keys=tuple(sorted(view.join_keys)), features=fields, ttl_s=view.ttl_s)
 
 
+Rows = dict[tuple[str, ...], list[tuple[datetime, datetime, dict[str, Any]]]]
+
+
+@cache
+def _written(lake: Path, view: View, writer: Writer | None) -> Rows:
+    """By entity: when each row was written, its event time and its values, in the order of writing."""
+    rows = read_partitions(lake / "features" / view.name, START, TODAY + DAY)
+    rows = writer(view.name, rows) if writer else rows
+    if "applied_at" not in rows.columns:
+        rows = rows.with_columns(applied_at="event_timestamp")
+    found: Rows = {}
+    for row in rows.sort("applied_at", maintain_order=True).iter_rows(named=True):
+        key = tuple(row[name] for name in sorted(view.join_keys))
+        values = {name: row[name] for name in view.feature_names}
+        found.setdefault(key, []).append((row["applied_at"], row["event_timestamp"], values))
+    return found
+
+
 class Online:
     """The online store over a day: at each instant a view's newest row of an entity, as the writer wrote it."""
 
     def __init__(self, lake: Path, writer: Writer) -> None:
-        self._rows: dict[str, dict[tuple[str, ...], list[tuple[datetime, datetime, dict[str, Any]]]]] = {}
-        for view in VIEWS:
-            right = read_partitions(lake / "features" / view.name, START, TODAY + DAY)
-            wrong = writer(view.name, right)
-            written = wrong if "applied_at" in wrong.columns else wrong.with_columns(applied_at="event_timestamp")
-            of_view = self._rows.setdefault(view.name, {})
-            for row in written.sort("applied_at", maintain_order=True).iter_rows(named=True):
-                key = tuple(row[name] for name in sorted(view.join_keys))
-                values = {name: row[name] for name in view.feature_names}
-                of_view.setdefault(key, []).append((row["applied_at"], row["event_timestamp"], values))
+        self._rows = {view.name: self._of(lake.resolve(), view, writer) for view in VIEWS}
+
+    def _of(self, lake: Path, view: View, writer: Writer) -> Rows:
+        real = (lake / "features" / view.name).resolve().parents[1]
+        rows = read_partitions(real / "features" / view.name, START, TODAY + DAY)
+        return _written(real, view, None if writer(view.name, rows) is rows else writer)
 
     def read(self, layouts: Iterable[ViewLayout], entities: Mapping[str, str], at: datetime) -> dict[str, ViewRow]:
         found = {}
@@ -82,16 +99,18 @@ def served_as_written(view: str, rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def answered(lake: Path, contract: ModelContract, writer: Writer = served_as_written) -> list[Record]:
-    """A record for each flight of TODAY, asked an hour before its departure."""
+def answered(
+    lake: Path, contract: ModelContract, writer: Writer = served_as_written, *, after: timedelta = timedelta(0)
+) -> list[Record]:
+    """A record for each request, made an hour before the flight's departure, or so long `after` that."""
     online, vectors, digest = Online(lake, writer), Vectors(contract), contract.digest
     records = []
     for n, row in enumerate(requests(lake).iter_rows(named=True)):
         entities = {name: row[name] or "" for name in ENTITIES}
         fields = {name: row[name] for name in (*ENTITIES, *REQUEST_FIELDS)}
-        at: datetime = row["event_timestamp"]
+        at: datetime = row["event_timestamp"] + after
         views = online.read(contract.views, entities, at)
-        at_us = int(at.timestamp() * 1e6)
+        at_us = (at - EPOCH) // timedelta(microseconds=1)
         vector = vectors.from_request(fields, {name: found.values for name, found in views.items()}, at_us)
         records.append(
             Record(
