@@ -42,7 +42,8 @@ class SkewConfig(dg.Config):
 def skew_report(config: SkewConfig) -> dg.MaterializeResult:
     """A day's served feature vectors against the same rows recomputed from the offline store: table, JSON, a verdict.
 
-    A failed check is an alarm about data or code. It rolls nothing back: every arm was served the same vector.
+    A failed check is an alarm about data or code, a warning where the data were late or nothing can be told. It rolls
+    nothing back: every arm was served the same vector.
     """
     from orchestration.features.skew.judged import judge_day
     from serving_gateway.control.store import RolloutStore
@@ -53,9 +54,9 @@ def skew_report(config: SkewConfig) -> dg.MaterializeResult:
     verdict = judged.verdict
     check = dg.AssetCheckResult(
         check_name=CHECK.name,
-        passed=verdict.outcome != "fail",
-        # late data are the world's; anything else is a defect
-        severity=dg.AssetCheckSeverity.WARN if verdict.only_late else dg.AssetCheckSeverity.ERROR,
+        passed=verdict.outcome == "pass",
+        # a defect is an error; late data are the world's, and where nothing can be told, nothing is proven
+        severity=dg.AssetCheckSeverity.ERROR if verdict.defect else dg.AssetCheckSeverity.WARN,
         metadata={"outcome": verdict.outcome, "reason": verdict.reason, "day": str(judged.day or "none")},
     )
     written: dict[str, Any] = {"report": "none"}

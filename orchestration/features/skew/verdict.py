@@ -12,11 +12,11 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class SkewVerdict:
-    """`only_late`: it fails for late data alone; the computation is right."""
+    """`defect`: it fails, and not for late data alone: what is computed or stored is wrong."""
 
     outcome: Literal["pass", "fail", "inconclusive"]
     reason: str
-    only_late: bool = False
+    defect: bool = False
 
 
 def judge_skew(report: SkewReport) -> SkewVerdict:
@@ -30,7 +30,7 @@ def judge_skew(report: SkewReport) -> SkewVerdict:
         named = ", ".join(_named(f) for f in failed[:NAMED])
         more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
         said = f"{len(failed)} of {len(report.features)} features differ: {named}{more}"
-        return SkewVerdict("fail", said, only_late=not wrong)
+        return SkewVerdict("fail", said, defect=bool(wrong))
     if not report.logged:
         return SkewVerdict("inconclusive", f"no prediction was logged from {report.start} to {report.end}")
     if report.rows < FEWEST_ROWS:

@@ -30,23 +30,23 @@ def report(*features: FeatureSkew, **changes: Any) -> SkewReport:
 
 
 @pytest.mark.parametrize(
-    ("causes", "outcome", "only_late"),
+    ("causes", "outcome", "defect"),
     [
         ({}, "pass", False),
         ({"unknown": 2}, "pass", False),
-        ({"unknown": 3}, "fail", False),
-        ({"expired": 3}, "fail", False),
-        ({"frozen_view": 3}, "fail", False),
+        ({"unknown": 3}, "fail", True),
+        ({"expired": 3}, "fail", True),
+        ({"frozen_view": 3}, "fail", True),
         ({"late_event": 100}, "pass", False),
-        ({"late_event": 101}, "fail", True),
-        ({"stale_row": 50, "late_event": 51}, "fail", True),
-        ({"late_event": 200, "unit": 3}, "fail", False),
+        ({"late_event": 101}, "fail", False),
+        ({"stale_row": 50, "late_event": 51}, "fail", False),
+        ({"late_event": 200, "unit": 3}, "fail", True),
         ({"late_event": 100, "unknown": 2}, "pass", False),
     ],
 )
-def test_bounds(causes: dict[str, float], outcome: str, only_late: bool) -> None:
+def test_bounds(causes: dict[str, float], outcome: str, defect: bool) -> None:
     verdict = judge_skew(report(feature("good"), feature("f", **causes)))
-    assert (verdict.outcome, verdict.only_late) == (outcome, only_late), verdict.reason
+    assert (verdict.outcome, verdict.defect) == (outcome, defect), verdict.reason
     if outcome == "fail":
         assert "1 of 2 features differ: f (" in verdict.reason
 
