@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from orchestration.features.compute import compute_views
 from orchestration.features.inputs import model_inputs, vectors, vocabularies
+from orchestration.features.point_in_time import inputs_at
 from orchestration.features.training import ENTITIES, training_rows
 from orchestration.features.views import VIEWS, View, view_window
 from orchestration.ingestion.partitions import midnight
@@ -24,14 +25,14 @@ from orchestration.training.contract import build_contract
 from orchestration.training.lightgbm_recipe import fit
 from orchestration.training.onnx_model import score
 from orchestration.training.recipe import window
-from serving_gateway.contracts.model import Input, MinutesSince, ModelContract
+from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
 
 START, END = date(2013, 1, 1), date(2013, 4, 1)
 REQUESTS, FEWEST_KEYS = 20_000, 10_000
 # The event clock while the benchmark runs; what is stored is a minute old then.
 CLOCK = datetime(2013, 4, 1, 12, tzinfo=UTC)
-_DTYPES = {"float32": "float", "int64": "int64"}
+_DTYPES = {"float32": "float", "int64": "int64", "instants": "double_list"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Workload:
 
 def workload(end: date = END) -> Workload:
     """Train on the flights from START to `end`, and take requests from among them."""
-    rows = _rows(end)
+    rows, views = _tables(end)
     inputs = model_inputs(vocabularies(rows))
     first, last = view_window(START, end)
     onnx = fit(window(rows, inputs, start=first, end=last), inputs).onnx
@@ -70,48 +71,32 @@ def workload(end: date = END) -> Workload:
     asked = asked.head(REQUESTS)
     if asked.height < FEWEST_KEYS:
         raise ValueError(f"{asked.height} routing keys are too few to measure a split: take more days")
-    stored = {view.name: _stored(asked, view, inputs) for view in VIEWS}
+    stored = {view.name: _stored(views[view.name], view, end) for view in VIEWS}
     made = vectors(asked, inputs)
-    by_entities = vectors(_as_stored(asked, stored, inputs), inputs)
+    now = asked.with_columns(event_timestamp=pl.lit(CLOCK, pl.Datetime("us", "UTC")))
+    by_entities = vectors(inputs_at(now, stored, inputs), inputs)
     return Workload(contract, onnx, asked, made, score(onnx, made), stored, score(onnx, by_entities))
 
 
-def _rows(end: date) -> pl.DataFrame:
-    """Training rows of the days [START, end)."""
+def _tables(end: date) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Training rows and feature views of the days [START, end)."""
     flights = tidy_flights(read_flights_table(), read_airports_table()).select(FLIGHT_COLUMNS)
     flights = flights.filter(pl.col("sched_dep").is_between(midnight(START), midnight(end), closed="left"))
     weather = tidy_weather(read_weather_table()).select(WEATHER_COLUMNS)
-    return training_rows(flights, compute_views(flights, weather, START, end))
+    views = compute_views(flights, weather, START, end)
+    return training_rows(flights, views), views
 
 
-def _stored(rows: pl.DataFrame, view: View, inputs: tuple[Input, ...]) -> pl.DataFrame:
-    """The view's row of each entity that is asked for: the values of its last request."""
+def _stored(rows: pl.DataFrame, view: View, end: date) -> pl.DataFrame:
+    """The view's last row of each entity in a busy hour of the last day, moved to a minute before CLOCK."""
     keys = list(view.join_keys)
-    latest = rows.sort("event_timestamp", maintain_order=True)
-    latest = latest.unique(keys, keep="last", maintain_order=True) if keys else latest.tail(1)
-    instants = [
-        (pl.lit(CLOCK.timestamp()) - pl.col(i.name) * 60).round().cast(pl.Int64).alias(i.source.feature)
-        for i in inputs
-        if isinstance(i.source, MinutesSince)
-    ]
-    at = pl.lit(CLOCK - timedelta(minutes=1), pl.Datetime("us", "UTC")).alias("event_timestamp")
-    return latest.with_columns(*instants, at).select("event_timestamp", *keys, *view.feature_names)
-
-
-def _as_stored(rows: pl.DataFrame, stored: Mapping[str, pl.DataFrame], inputs: tuple[Input, ...]) -> pl.DataFrame:
-    """`rows` with every stored feature replaced by what the online store holds of it."""
-    fields = [name for name in rows.columns if name not in {i.name for i in inputs} or name.startswith("s_")]
-    found = rows.select(fields)
-    for view in VIEWS:
-        values = stored[view.name].drop("event_timestamp")
-        how, on = ("left", list(view.join_keys)) if view.join_keys else ("cross", None)
-        found = found.join(values, on=on, how=how, maintain_order="left")  # type: ignore[arg-type]
-    since = [
-        ((CLOCK.timestamp() - pl.col(i.source.feature)) / 60).cast(pl.Float32).alias(i.name)
-        for i in inputs
-        if isinstance(i.source, MinutesSince)
-    ]
-    return found.with_columns(*since)
+    taken, at = midnight(end) - timedelta(hours=3), CLOCK - timedelta(minutes=1)
+    known = rows.filter(pl.col("event_timestamp") <= taken)
+    latest = known.unique(keys, keep="last", maintain_order=True) if keys else known.tail(1)
+    later = (at - taken).total_seconds()
+    moved = {"int64": lambda c: c + int(later), "instants": lambda c: c.list.eval(pl.element() + later)}
+    instants = [moved[dtype](pl.col(name)) for name, dtype in view.features if dtype in moved]
+    return latest.with_columns(*instants, event_timestamp=pl.lit(at, pl.Datetime("us", "UTC")))
 
 
 def _layout(view: View) -> ViewLayout:
