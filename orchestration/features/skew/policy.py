@@ -27,7 +27,8 @@ FROZEN_FOR = timedelta(hours=1)
 # A late event is looked for so far back: the history of the decayed means (features/decay.py).
 LATE_REACH = timedelta(days=4)
 
-# Rows that are worked on together, which bounds memory; and of them, the differing rows of a feature that are explained:
-# of more, evenly spaced ones stand for all.
+# What bounds memory: event time of the log that is read together, rows of it that are worked on together, and of these,
+# the differing rows of a feature that are explained; of more, evenly spaced ones stand for all.
+WINDOW = timedelta(hours=6)
 CHUNK_ROWS = 50_000
-EXPLAINED_ROWS = 5_000
+EXPLAINED_ROWS = 2_000

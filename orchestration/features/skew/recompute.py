@@ -1,17 +1,14 @@
-"""The logged predictions of a day recomputed and compared: rows in chunks, counts by feature and hour."""
+"""The logged predictions of a day recomputed and compared, window by window: memory does not grow with the day."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from orchestration.features.held import held_training_of
-from orchestration.features.skew.compare import Values, equal, exact
 from orchestration.features.skew.facts import FACTS, bare_facts, facts
 from orchestration.features.skew.late import read_late
 from orchestration.features.skew.offline import (
@@ -23,12 +20,14 @@ from orchestration.features.skew.offline import (
     stored_inputs,
     values,
 )
-from orchestration.features.skew.policy import CHUNK_ROWS
-from orchestration.features.skew.reasons import reasons
-from orchestration.features.skew.report import HOURS, FeatureSkew, LargestDifference, SkewReport
-from orchestration.features.skew.served import read_served
+from orchestration.features.skew.policy import CHUNK_ROWS, WINDOW
+from orchestration.features.skew.report import SkewReport
+from orchestration.features.skew.served import APART, Served, read_served
+from orchestration.features.skew.tally import Compared, Tally
 from orchestration.features.views import view_window
-from serving_gateway.contracts.model import Input, ModelContract, RequestField, stored_features
+from serving_gateway.contracts.model import Input, ModelContract, RequestField
+
+_DAY = timedelta(days=1)
 
 
 class NotComputableError(Exception):
@@ -43,38 +42,71 @@ def skew_of(
     `contract_of` gives the contract of a digest, None where it is unknown; `late_events` is the folder of late.py.
     Raises NotComputableError where the day's features are held back or not stored.
     """
-    served = read_served(lake, day, contract_of)
-    start, end = view_window(day, day + timedelta(days=1))
-    report = SkewReport(
-        day=day.isoformat(), start=start.isoformat(), end=end.isoformat(),
-        logged=served.logged, rows=served.compared, apart=served.apart,
+    start, end = view_window(day, day + _DAY)
+    checked, contract_of = _Checked(), cache(contract_of)
+    offline: tuple[Offline, pl.DataFrame] | None = None
+    for first in _instants(start, end):
+        served = read_served(lake, first, min(first + WINDOW, end), contract_of)
+        if served.rows and offline is None:
+            offline = _offline_of(lake, day), read_late(late_events, day)
+        checked.add(served, offline)
+    return SkewReport(
+        day=day.isoformat(), start=start.isoformat(), end=end.isoformat(), logged=checked.logged, rows=checked.rows,
+        apart=dict(checked.apart), left_out=checked.left_out, features=[t.result() for t in checked.tallies.values()],
     )  # fmt: skip
-    if not served.compared:
-        return report
-    held = held_training_of(lake, day, day + timedelta(days=1))
+
+
+class _Checked:
+    """What has been compared so far."""
+
+    def __init__(self) -> None:
+        self.logged = self.rows = 0
+        self.apart: Counter[str] = Counter(dict.fromkeys(APART, 0))
+        self.tallies: dict[str, Tally] = {}
+        self._why: dict[str, str] = {}
+        self._strangers: Counter[str] = Counter()
+
+    def add(self, served: Served, offline: tuple[Offline, pl.DataFrame] | None) -> None:
+        """`offline`: the store and the late events; None where the window has no rows to compare."""
+        self.logged += served.logged
+        self.apart.update(served.apart)
+        for contract, rows in served.rows if offline else ():
+            store, late = offline  # type: ignore[misc]  # it is there
+            self.rows += rows.height
+            self._leave_out(contract, rows, store)
+            for chunk in rows.iter_slices(CHUNK_ROWS):
+                for compared in _compare(chunk, contract.inputs, store, late):
+                    self.tallies.setdefault(compared.input.name, Tally(compared.input)).add(compared)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why inputs are not recomputed, or not in all rows, by name."""
+        rows = {name: f"{n} rows: their request id is no known flight" for name, n in self._strangers.items() if n}
+        return self._why | rows
+
+    def _leave_out(self, contract: ModelContract, rows: pl.DataFrame, store: Offline) -> None:
+        asked = request_inputs(contract.inputs, store.flights)
+        done = {i.name for i in (*stored_inputs(contract.inputs, rows), *asked)}
+        self._why |= {i.name: _missing(i, store) for i in contract.inputs if i.name not in done}
+        if store.flights is not None:
+            strangers = rows.join(store.flights, on="request_id", how="anti").height
+            self._strangers.update({i.name: strangers for i in asked})
+
+
+def _instants(start: datetime, end: datetime) -> Iterator[datetime]:
+    while start < end:
+        yield start
+        start += WINDOW
+
+
+def _offline_of(lake: Path, day: date) -> Offline:
+    held = held_training_of(lake, day, day + _DAY)
     if day in held:
         raise NotComputableError(f"{day} has no offline values: {held[day]}; run ingest_and_compute for it")
-    store, late = read_offline(lake, day), read_late(late_events, day)
-    tallies: dict[str, _Tally] = {}
-    left_out: dict[str, str] = {}
-    for contract, rows in served.rows:
-        left_out |= _left_out(contract.inputs, rows, store)
-        for chunk in rows.iter_slices(CHUNK_ROWS):
-            for compared in _compare(chunk, contract.inputs, store, late):
-                tallies.setdefault(compared.input.name, _Tally(compared.input)).add(compared)
-    return msgspec.structs.replace(report, left_out=left_out, features=[t.result() for t in tallies.values()])
+    return read_offline(lake, day)
 
 
-@dataclass(frozen=True)
-class _Compared:
-    input: Input
-    rows: pl.DataFrame
-    served: Values
-    offline: Values
-    facts: pl.DataFrame
-
-
-def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: pl.DataFrame) -> Iterator[_Compared]:
+def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: pl.DataFrame) -> Iterator[Compared]:
     index = {i.name: at for at, i in enumerate(inputs)}
     vector = rows["vector"].list.to_array(len(inputs)).to_numpy()
     asked = request_inputs(inputs, store.flights)
@@ -83,7 +115,7 @@ def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: 
         of_flights, at = rows.filter(known), known.arg_true().to_numpy()
         for j, i in enumerate(asked):
             served, offline = vector[at, index[i.name]], sent[at, j]
-            yield _Compared(i, of_flights, served, offline, bare_facts(of_flights, served, offline))
+            yield Compared(i, of_flights, served, offline, bare_facts(of_flights, served, offline))
     stored = stored_inputs(inputs, rows)
     if not stored:
         return
@@ -91,88 +123,10 @@ def _compare(rows: pl.DataFrame, inputs: Sequence[Input], store: Offline, late: 
     offline = values(rows, store, current_rows(rows, store, stored), stored)
     told = facts(rows, stored, served, offline, store=store, late=late)
     for j, i in enumerate(stored):
-        yield _Compared(i, rows, served[:, j], offline[:, j], told.get(i.name, FACTS.to_frame()))
+        yield Compared(i, rows, served[:, j], offline[:, j], told.get(i.name, FACTS.to_frame()))
 
 
-class _Tally:
-    """One input's counts over the chunks."""
-
-    def __init__(self, i: Input) -> None:
-        self._input = i
-        self._exact = 0
-        self._hours = np.zeros((2, HOURS), np.int64)  # rows, differing
-        self._facts: list[pl.DataFrame] = []
-        self._largest: tuple[float, LargestDifference] | None = None
-
-    def add(self, compared: _Compared) -> None:
-        served, offline = compared.served, compared.offline
-        differs = ~equal(served, offline)
-        self._exact += int(exact(served, offline).sum())
-        hour = compared.rows["event_timestamp"].dt.hour().to_numpy()
-        self._hours += np.stack([np.bincount(hour, minlength=HOURS), np.bincount(hour[differs], minlength=HOURS)])
-        self._facts.append(compared.facts)
-        if differs.any():
-            found = _largest(compared, differs)
-            if self._largest is None or found[0] > self._largest[0]:
-                self._largest = found
-
-    def result(self) -> FeatureSkew:
-        rows, differing = self._hours
-        found = pl.concat(self._facts).sort("event_timestamp", maintain_order=True)
-        return FeatureSkew(
-            feature=self._input.name,
-            source=_source(self._input),
-            rows=int(rows.sum()),
-            exact=self._exact,
-            differing=int(differing.sum()),
-            reasons=reasons(found),
-            largest=self._largest[1] if self._largest else None,
-            differing_by_hour=differing.tolist(),
-            rows_by_hour=rows.tolist(),
-        )
-
-
-def _largest(compared: _Compared, differs: NDArray[np.bool_]) -> tuple[float, LargestDifference]:
-    """The greatest difference and its row; where every difference is to a missing value, -1 and the first of these."""
-    with np.errstate(invalid="ignore"):
-        size = np.abs(compared.served.astype(np.float64) - compared.offline.astype(np.float64))
-    size = np.where(differs, np.nan_to_num(size, nan=-1.0), -2.0)
-    at = int(size.argmax())
-    row = compared.rows.row(at, named=True)
-    return float(size[at]), LargestDifference(
-        prediction_id=row["prediction_id"],
-        event_time=row["event_timestamp"].isoformat(),
-        entities={entity["name"]: entity["value"] for entity in row["entities"]},
-        served=_or_none(compared.served[at]),
-        offline=_or_none(compared.offline[at]),
-    )
-
-
-def _or_none(value: np.float32) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _source(i: Input) -> str:
-    if isinstance(i.source, RequestField):
-        return f"request field {i.source.field}"
-    return ", ".join(f"{view}:{feature}" for view, feature in stored_features(i.source))
-
-
-def _left_out(inputs: Sequence[Input], rows: pl.DataFrame, store: Offline) -> dict[str, str]:
-    """Why inputs are not recomputed, by name."""
-    done = {i.name for i in (*stored_inputs(inputs, rows), *request_inputs(inputs, store.flights))}
-    why = {
-        i.name: (
-            ("no training rows of the day are stored" if store.flights is None else "no training row has it")
-            if isinstance(i.source, RequestField)
-            else "the offline store has no such feature for the entities of the rows"
-        )
-        for i in inputs
-        if i.name not in done
-    }
-    known = set() if store.flights is None else {*store.flights["request_id"]}
-    unknown = int((~rows["request_id"].is_in(list(known))).sum())
-    if unknown and store.flights is not None:
-        sent = [i.name for i in request_inputs(inputs, store.flights)]
-        why |= dict.fromkeys(sent, f"{unknown} rows: their request id is no known flight")
-    return why
+def _missing(i: Input, store: Offline) -> str:
+    if not isinstance(i.source, RequestField):
+        return "the offline store has no such feature for the entities of the rows"
+    return "no training rows of the day are stored" if store.flights is None else "no training row has it"

@@ -1,14 +1,14 @@
-"""What was served on a day, as the prediction log has it: the rows that can be recomputed, and those that cannot."""
+"""What was served, as the prediction log has it: the rows that can be recomputed, and those that cannot."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
 
 from orchestration.features.chain import days_of
-from orchestration.features.views import LEAD, view_window
+from orchestration.features.views import LEAD
 from orchestration.ingestion.predictions import read_predictions
 from serving_gateway.contracts.model import ModelContract
 
@@ -22,7 +22,7 @@ APART = {
 
 @dataclass(frozen=True)
 class Served:
-    """The day's rows that can be recomputed, by the contract that they were made by, in event order.
+    """Logged rows that can be recomputed, by the contract that they were made by, in event order.
 
     `rows` have the log's columns (ingestion/predictions.py), with `event_timestamp` for the event time and a column for
     each entity. `apart` counts the others by name (see APART); `logged` all.
@@ -32,18 +32,15 @@ class Served:
     apart: dict[str, int]
     logged: int
 
-    @property
-    def compared(self) -> int:
-        """Number of rows that can be recomputed."""
-        return sum(frame.height for _, frame in self.rows)
 
-
-def read_served(lake: Path, day: date, contract_of: Callable[[str], ModelContract | None]) -> Served:
-    """The predictions of `day`, whose instants are those of the feature partition of that name (`view_window`).
+def read_served(
+    lake: Path, start: datetime, end: datetime, contract_of: Callable[[str], ModelContract | None]
+) -> Served:
+    """The predictions with an event time in [start, end).
 
     `contract_of` gives the contract of a digest, None where it is unknown.
     """
-    logged = read_predictions(lake, *view_window(day, day + timedelta(days=1)))
+    logged = read_predictions(lake, start, end)
     contracts = {digest: contract_of(digest) for digest in logged["contract_digest"].unique().sort()}
     known = [digest for digest, contract in contracts.items() if contract is not None]
     kind = (

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.features.skew.late import missed, read_late
+from orchestration.features.skew.late import FED_BY, missed, read_late
 from orchestration.features.skew.policy import LATE_REACH
+from orchestration.features.views import BY_NAME
 
 NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -33,6 +34,10 @@ def missed_at(events: pl.DataFrame, view: str, at: datetime, **entities: str) ->
     named = {"origin": "JFK", "carrier": "B6", "dest": "MCO", "tailnum": "N1"} | entities
     row = pl.DataFrame({"event_timestamp": [at], **{k: [v] for k, v in named.items()}})
     return bool(missed(row.cast({"event_timestamp": pl.Datetime("us", "UTC")}), events, view).item())
+
+
+def test_every_view_is_fed_by_something() -> None:
+    assert set(FED_BY) == set(BY_NAME)
 
 
 def test_without_a_file_nothing_is_late(tmp_path: Path) -> None:

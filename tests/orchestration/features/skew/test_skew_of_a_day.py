@@ -300,7 +300,8 @@ def test_chunks_and_spaced_rows_tell_the_same(
 ) -> None:
     writer = PLANTED["a delay in seconds"][0]
     whole = check(lake, contract, answered(lake, contract, writer))
-    monkeypatch.setattr(recompute, "CHUNK_ROWS", 200)
+    monkeypatch.setattr(recompute, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(recompute, "WINDOW", timedelta(hours=7))
     monkeypatch.setattr(facts, "EXPLAINED_ROWS", 20)
     chunked = again(lake, contract)
     assert chunked.rows == whole.rows
