@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Reports, served over HTTP: drift/ and metrics/."""
+        """Reports, served over HTTP: drift/, metrics/ and skew/."""
         return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
 
     @property
@@ -164,6 +164,11 @@ class Settings:
     def cron_drift(self) -> str:
         """When the last day's requests are compared with the training window."""
         return os.environ.get("CRON_DRIFT") or "0 2 * * *"
+
+    @property
+    def cron_skew(self) -> str:
+        """When the last day's served features are compared with the offline ones."""
+        return os.environ.get("CRON_SKEW") or "0 3 * * *"
 
     @property
     def cron_landing(self) -> str:

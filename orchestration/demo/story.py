@@ -131,7 +131,7 @@ def serve_a_day(story: Story, live: Live) -> None:
 
 
 def report_drift(story: Story, live: Live) -> None:
-    """The day's log against the training window."""
+    """The day's log against the training window, and against the offline store."""
     run = story.succeed(live, "report_drift")
     log, report = run.metadata("prediction_log"), run.metadata("drift_report")
     story.narrator.tell(
@@ -139,6 +139,8 @@ def report_drift(story: Story, live: Live) -> None:
         f"each feature measured by its own past days: {report['verdict']}"
     )
     story.narrator.tell(f"Report: {report['report']}")
+    skew = story.succeed(live, "check_skew").metadata("skew_report")
+    story.narrator.tell(f"The same rows recomputed offline, at the instant of each request: {skew['verdict']}")
 
 
 def try_challenger(story: Story, live: Live) -> None:

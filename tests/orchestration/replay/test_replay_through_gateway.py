@@ -13,9 +13,13 @@ from orchestration.features.compute import write_features
 from orchestration.features.inputs import model_inputs, vectors, vocabularies
 from orchestration.features.layout import view_layouts, write_layouts
 from orchestration.features.live.base import set_base
+from orchestration.features.skew.recompute import skew_of
+from orchestration.features.skew.report import SkewReport
+from orchestration.features.skew.verdict import judge_skew
 from orchestration.features.store import apply
 from orchestration.features.training import read_training, write_training
 from orchestration.features.views import view_window
+from orchestration.ingestion.predictions import land, read_predictions
 from orchestration.publishing.publish import Golden, publish, unpublish
 from orchestration.publishing.repository import Repository
 from orchestration.replay.client import Replay, Tally
@@ -128,7 +132,7 @@ def test_a_replay_without_updater_says_what_is_missing(served: RolloutStore, red
 
 
 def test_every_answer_is_onnx_runtimes_own_on_the_features_of_that_minute(
-    morning: Tally, model: tuple[ModelContract, bytes], lake: Path
+    morning: Tally, model: tuple[ModelContract, bytes], lake: Path, served: RolloutStore, redis_url: str
 ) -> None:
     assert not morning.errors
     assert morning.requests == len(morning.scores) > 150
@@ -140,3 +144,20 @@ def test_every_answer_is_onnx_runtimes_own_on_the_features_of_that_minute(
     said = np.array([morning.scores[request_id][1] for request_id in rows["request_id"]])
     np.testing.assert_allclose(said, score(onnx, vectors(rows, contract.inputs)), atol=1e-5)
     assert np.ptp(said) > 0.1  # the model tells flights apart
+
+    report = skew_of_the_log(morning, lake, served, redis_url)
+    assert {f.feature for f in report.features} == {i.name for i in contract.inputs}
+    assert {(f.rows, f.exact) for f in report.features} == {(morning.requests, morning.requests)}
+    assert judge_skew(report).outcome == "pass"
+
+
+def skew_of_the_log(morning: Tally, lake: Path, served: RolloutStore, redis_url: str) -> SkewReport:
+    """What the gateway logged, landed and recomputed offline."""
+    with redis.Redis.from_url(redis_url) as client:
+
+        def all_landed() -> bool:
+            land(client, lake)
+            return read_predictions(lake, *view_window(TODAY, TODAY + DAY)).height == morning.requests
+
+        wait_for(all_landed, timeout_s=20)
+    return skew_of(lake, TODAY, served.contract, late_events=lake / "none")

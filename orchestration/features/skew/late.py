@@ -1,0 +1,98 @@
+"""Events that reached the online store late: which rows they explain."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from orchestration.features.observations import REPORT_DELAY
+from orchestration.features.skew.policy import LATE_REACH
+from orchestration.features.views import BY_NAME, LEAD
+from orchestration.ingestion.partitions import days
+
+# The kinds of events that a view is computed from.
+FED_BY = {
+    "origin_weather": ("weather",),
+    "origin_departures": ("departure",),
+    "carrier_origin_departures": ("departure",),
+    "carrier_arrivals": ("arrival",),
+    "dest_arrivals": ("arrival",),
+    "tail_arrivals": ("arrival",),
+    "tail_departures": ("departure",),
+    "origin_board": ("scheduled", "departure"),
+    "nyc_departures": ("departure",),
+}
+ENTITIES = ("origin", "carrier", "dest", "tailnum")
+_UTC = pl.Datetime("us", "UTC")
+SCHEMA = pl.Schema({"kind": pl.String(), **dict.fromkeys(ENTITIES, pl.String()), "event_time": _UTC, "until": _UTC})
+
+
+def read_late(folder: Path, day: date) -> pl.DataFrame:
+    """Late events that requests of `day` may have missed, from `folder`/<UTC day of the event>.jsonl.
+
+    A line that a crash of the updater cut off is left out.
+
+    Returns:
+        SCHEMA: the event's kind, entities and event time; `until` is when the online store had it, on the event clock.
+        An event that was never applied is missed for LATE_REACH.
+    """
+    rows = []
+    for of in days(day - LATE_REACH - timedelta(days=1), day + timedelta(days=1)):
+        path = folder / f"{of}.jsonl"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        rows += [row for line in lines if (row := _row(line)) is not None]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def missed(rows: pl.DataFrame, late: pl.DataFrame, view: str) -> pl.Series:
+    """Whether an event that feeds the row's entity of `view` had happened at `event_timestamp` and was not applied yet.
+
+    `rows` have event_timestamp and the view's entities, in event order.
+    """
+    keys = list(BY_NAME[view].join_keys)
+    events = late.filter(pl.col("kind").is_in(FED_BY.get(view, ()))).select(*keys, "event_time", "until")
+    if events.is_empty():
+        return pl.Series("late", [False], dtype=pl.Boolean).new_from_index(0, rows.height)
+    happened, applied = (_counted(rows, events, at, keys) for at in ("event_time", "until"))
+    return (happened > applied).alias("late")
+
+
+def _counted(rows: pl.DataFrame, events: pl.DataFrame, at: str, keys: list[str]) -> pl.Series:
+    """Number of the entity's events with `at` <= event_timestamp."""
+    count = pl.int_range(1, pl.len() + 1)
+    numbered = events.sort(at).select(*keys, pl.col(at).alias("event_timestamp"), n=count.over(keys) if keys else count)
+    found = rows.select("event_timestamp", *keys).join_asof(
+        numbered, on="event_timestamp", by=keys or None, strategy="backward", check_sortedness=False
+    )
+    return found["n"].fill_null(0)
+
+
+def _row(line: bytes) -> tuple[Any, ...] | None:
+    try:
+        told = json.loads(line)
+        event = told["event"]
+        at = _known_at(event)
+        arrived = datetime.fromtimestamp(told["watermark_us"] / 1e6, UTC)
+        applied = told["applied"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    until = min(arrived, at + LATE_REACH) if applied else at + LATE_REACH
+    return (event["kind"], *(event.get(name) for name in ENTITIES), at, until)
+
+
+def _known_at(event: dict[str, Any]) -> datetime:
+    """When the event counts: a flight of the schedule from the instant at which it may be asked about."""
+    if event["kind"] == "weather":
+        return _instant(event["time_hour"]) + REPORT_DELAY
+    if event["kind"] == "scheduled":
+        return _instant(event["sched_dep"]) - LEAD
+    return _instant(event["at"])
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no UTC offset")
+    return at
