@@ -115,7 +115,8 @@ class OnlineFeatures:
         picked = [[reads.pick(entities) for entities, _ in rows] for reads in self._reads]
         distinct = [dict.fromkeys(of_rows) for of_rows in picked]
         asked = [reads.asked(one) for reads, keys in zip(self._reads, distinct, strict=True) for one in keys]
-        replies = iter(await self._fetch(asked, deadline))
+        answered = zip(asked, await self._fetch(asked, deadline), strict=True)
+        replies = iter([reply for _, reply in answered])
         found: list[dict[str, ViewRow]] = [{} for _ in rows]
         for reads, keys, of_rows in zip(self._reads, distinct, picked, strict=True):
             stored = {one: reads.stored(next(replies)) for one in keys}
