@@ -97,7 +97,7 @@ def test_the_file_holds_the_rows_and_nothing_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["features.json"]
     assert set(TARGETS) == {r["target"] for rows in found().values() for r in rows}
     assert joins.ROWS == 300_000
-    assert measuring.Sizes() == measuring.Sizes(READS, (100_000, 500_000), joins.ROWS, year=True)
+    assert measuring.Sizes() == measuring.Sizes(READS, (100_000, 500_000), 300_000, joins.MONTH, year=True)
 
 
 @pytest.mark.parametrize(

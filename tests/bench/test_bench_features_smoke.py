@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ from tests.bench.measure import NotComparableError
 from tests.bench.test_bench_smoke import left_over
 from tests.servers import ROOT, wait_until
 
-TINY = Sizes(reads=((32, 1),), writes=(), joins=2000, year=False)
+TINY = Sizes(reads=((32, 1),), writes=(), joins=2000, joined=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
 
 
 @pytest.mark.integration

@@ -21,8 +21,9 @@ from tests.bench.measure import NotComparableError
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import ROOT
 
-YEAR = (date(2013, 1, 1), date(2013, 12, 31))
-MONTH = (date(2013, 2, 1), date(2013, 3, 1))
+Days = tuple[date, date]  # the second is not among them
+YEAR: Days = (date(2013, 1, 1), date(2013, 12, 31))
+MONTH: Days = (date(2013, 2, 1), date(2013, 3, 1))
 ROWS = 300_000
 ASKED_BEFORE_MIN = 600  # a flight is asked about at a random minute of this long before its request is due
 VIEWS = ("tail_arrivals", "tail_departures")
@@ -31,7 +32,7 @@ REDIS = "redis://127.0.0.1:1/0"  # Feast wants an address; joins do not touch it
 _STORES = {"feast_duckdb": "duckdb", "feast_dask": "dask"}
 
 
-def make_features(folder: Path, days: tuple[date, date]) -> float:
+def make_features(folder: Path, days: Days) -> float:
     """Raw partitions of `days` become features in `folder`/lake; returns the seconds that the features took."""
     raw_lake(folder / "lake", *days)
     began = time.perf_counter()
@@ -44,24 +45,24 @@ def days_stated() -> int:
     return (YEAR[1] - YEAR[0]) // timedelta(days=1)
 
 
-def entity_rows(folder: Path, rows: int) -> pl.DataFrame:
+def entity_rows(folder: Path, days: Days, rows: int) -> pl.DataFrame:
     """What is to be joined, by time: id Int64, event_timestamp and tailnum of real flights, asked at random minutes."""
-    flights = read_partitions(folder / "lake" / "raw" / "flights", *MONTH).select("tailnum", "sched_dep")
+    flights = read_partitions(folder / "lake" / "raw" / "flights", *days).select("tailnum", "sched_dep")
     drawn, draw = flights.sample(rows, with_replacement=True, seed=3), Random(3)
     before = pl.Series([draw.randrange(ASKED_BEFORE_MIN) for _ in range(rows)]) * 60_000_000
     asked = drawn.select("tailnum", event_timestamp=pl.col("sched_dep") - LEAD - before.cast(pl.Duration("us")))
     return asked.with_row_index("id").with_columns(pl.col("id").cast(pl.Int64)).sort("event_timestamp", "id")
 
 
-def join(target: str, folder: Path, rows: int) -> tuple[float, int]:
+def join(target: str, folder: Path, days: Days, rows: int) -> tuple[float, int]:
     """Seconds from the stored files to the joined rows, and how many rows came out.
 
     They are left in `folder`/`target`.parquet, uncounted, as is the making of Feast's registry before.
     """
-    asked = entity_rows(folder, rows)
+    asked = entity_rows(folder, days, rows)
     if target == "ours":
         began = time.perf_counter()
-        views = {name: read_view(folder / "lake" / "features", name, *MONTH) for name in VIEWS}
+        views = {name: read_view(folder / "lake" / "features", name, *days) for name in VIEWS}
         joined = join_views(asked, views, [BY_NAME[name] for name in VIEWS])
         seconds = time.perf_counter() - began
     else:

@@ -24,11 +24,12 @@ _WRITES = "tests.bench.features.writes"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows of each kind of measurement; `year`: whether a year's features are computed."""
+    """Rows of each kind of measurement; `joined`: days whose rows are joined; `year`: whether a year's features are computed."""
 
     reads: Sequence[tuple[int, int]] = READS
     writes: Sequence[int] = WRITES
     joins: int = joins.ROWS
+    joined: joins.Days = joins.MONTH
     year: bool = True
 
 
@@ -74,13 +75,13 @@ class Bench:
         if self._sizes.year:
             self._console.print("joins: a year of flights becomes features")
             self.year_s = alone(joins.make_features, folder / "year", joins.YEAR)
-        self._console.print("joins: a month of flights becomes features to be joined")
-        alone(joins.make_features, folder, joins.MONTH)
+        self._console.print("joins: flights of the days to be joined become features")
+        alone(joins.make_features, folder, self._sizes.joined)
         reference = joins.joined_path(folder, JOINERS[0])
         chosen = [t for t in JOINERS if t in self._targets or (t == JOINERS[0] and "ours" in self._targets)]
 
         def measured(target: str) -> Row:
-            seconds, rows_out = alone(joins.join, target, folder, self._sizes.joins)
+            seconds, rows_out = alone(joins.join, target, folder, self._sizes.joined, self._sizes.joins)
             if target == "ours":
                 joins.check(pl.read_parquet(joins.joined_path(folder, target)), pl.read_parquet(reference))
             return {"rows": self._sizes.joins, "seconds": round(seconds, 3), "rows_out": rows_out}
