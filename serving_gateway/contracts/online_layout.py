@@ -34,11 +34,14 @@ _TAGS: dict[ValueType, int] = {
 _DOUBLE = struct.Struct("<d")
 _FLOAT = struct.Struct("<f")
 _U32 = struct.Struct("<I")
+_STRING_OF = struct.Struct("<II")
 # Feast's stand-in entity of views without entities (feast.entity: DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL)
-_NO_ENTITY = (("__dummy_id",), ("",))
+_GLOBAL_JOIN_KEYS = ("__dummy_id",)
+GLOBAL_VALUES = ("",)
 _PACKED = 1 << 3 | 2  # feast.types.DoubleList: field 1, packed
 _SIGN = 1 << 63
 _WRAP = 1 << 64
+_CONTINUATIONS = 0x80 + (0x80 << 7) + (0x80 << 14) + (0x80 << 21)  # the bits of a varint of five bytes that say "more"
 
 
 class FeatureField(Struct, frozen=True, kw_only=True):
@@ -69,17 +72,20 @@ class ViewLayout(Struct, frozen=True, kw_only=True):
 
 def entity_key(project: str, join_keys: tuple[str, ...], values: tuple[str, ...]) -> bytes:
     """Redis key of string-valued entities. `join_keys` sorted, `values` in the same order; both empty for global values."""
-    if not join_keys:
-        join_keys, values = _NO_ENTITY
-    parts = [_U32.pack(len(join_keys))]
-    for name in join_keys:
-        encoded = name.encode()
-        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
-    for value in values:
-        encoded = value.encode()
-        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
-    parts.append(project.encode())
-    return b"".join(parts)
+    values = values if join_keys else GLOBAL_VALUES
+    return b"".join([key_prefix(join_keys), *map(key_value, values), project.encode()])
+
+
+def key_prefix(join_keys: tuple[str, ...]) -> bytes:
+    """What the Redis keys of these sorted join keys begin with. A `key_value` of each follows, then the project's name."""
+    join_keys = join_keys or _GLOBAL_JOIN_KEYS
+    return _U32.pack(len(join_keys)) + b"".join(map(key_value, join_keys))
+
+
+def key_value(value: str) -> bytes:
+    """A join key or its value as part of a Redis key: its type, its length in bytes, its UTF-8."""
+    encoded = value.encode()
+    return _STRING_OF.pack(STRING_TYPE, len(encoded)) + encoded
 
 
 def encode_value(dtype: ValueType, value: "StoredValue | Sequence[float] | None") -> bytes:
@@ -171,6 +177,10 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    if len(data) >= at + 5:  # five bytes: every instant in seconds from 1978 to 3058
+        a, b, c, d, e = data[at : at + 5]
+        if a & b & c & d >= 0x80 > e:
+            return a + (b << 7) + (c << 14) + (d << 21) + (e << 28) - _CONTINUATIONS, at + 5
     shift = result = 0
     while True:
         byte = data[at]
