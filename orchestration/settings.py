@@ -176,6 +176,11 @@ class Settings:
         return os.environ.get("CRON_LANDING") or "*/5 * * * *"
 
     @property
+    def updater_url(self) -> str:
+        """Base address of the live updater's metrics and health."""
+        return f"http://127.0.0.1:{self.updater_port}"
+
+    @property
     def reports_url(self) -> str:
         """Base address of the served reports."""
         return f"http://127.0.0.1:{self.reports_port}"

@@ -19,6 +19,7 @@ from orchestration.doctor.prediction_log import check_prediction_log
 from orchestration.doctor.runs import check_runs
 from orchestration.doctor.services import check_services
 from orchestration.doctor.triton import check_triton
+from orchestration.doctor.updater import check_updater
 from orchestration.settings import Settings
 from serving_gateway.control.store import UnreadableDocumentError
 
@@ -29,6 +30,7 @@ CHECKS: dict[str, tuple[Check, Section]] = {
     "gateway": (check_gateway, "3.1 Gateway"),
     "triton": (check_triton, "3.2 Triton"),
     "online store": (check_features, "3.3 Online features"),
+    "live events": (check_updater, "3.3 Online features"),
     "prediction log": (check_prediction_log, "3.5 Prediction log"),
     "dagster runs": (check_runs, "3.4 Dagster"),
     "drift report": (check_drift, "3.6 Drift"),

@@ -13,6 +13,7 @@ WHERE: dict[str, tuple[str, Section]] = {
     "redis": ("redis.log", "3.3 Online features"),
     "triton": ("triton.log", "3.2 Triton"),
     "mlflow": ("mlflow.log", "3.7 MLflow"),
+    "updater": ("updater.log", "3.3 Online features"),
     "gateway": ("gateway.log", "3.1 Gateway"),
     "reports": ("reports.log", "3.6 Drift"),
     "dagster webserver": ("webserver.log", "3.4 Dagster"),

@@ -78,7 +78,7 @@ class Process:
         return Places(settings.lake, settings.feature_layout, settings.late_events, self._notify)
 
     def _notify(self, refill: Refill) -> None:
-        link = f"http://127.0.0.1:{self._settings.updater_port}/metrics"
+        link = f"{self._settings.updater_url}/metrics"
         send(online_store_lost(refill.reason, refill.seconds, refill.rows, datetime.now(UTC), link), self._settings)
 
 

@@ -7,22 +7,18 @@ from typing import Any
 
 import polars as pl
 
+from orchestration.features.computations import COMPUTATIONS
 from orchestration.features.observations import REPORT_DELAY
 from orchestration.features.skew.policy import LATE_REACH
 from orchestration.features.views import BY_NAME, LEAD
 from orchestration.ingestion.partitions import days
 
-# The kinds of events that a view is computed from.
-FED_BY = {
-    "origin_weather": ("weather",),
-    "origin_departures": ("departure",),
-    "carrier_origin_departures": ("departure",),
-    "carrier_arrivals": ("arrival",),
-    "dest_arrivals": ("arrival",),
-    "tail_arrivals": ("arrival",),
-    "tail_departures": ("departure",),
-    "origin_board": ("scheduled", "departure"),
-    "nyc_departures": ("departure",),
+# The kinds of events that a view of each source is computed from.
+_FED_BY = {
+    "weather": ("weather",),
+    "departures": ("departure",),
+    "arrivals": ("arrival",),
+    "flights": ("scheduled", "departure"),
 }
 ENTITIES = ("origin", "carrier", "dest", "tailnum")
 _UTC = pl.Datetime("us", "UTC")
@@ -52,7 +48,7 @@ def missed(rows: pl.DataFrame, late: pl.DataFrame, view: str) -> pl.Series:
     `rows` have event_timestamp and the view's entities, in event order.
     """
     keys = list(BY_NAME[view].join_keys)
-    events = late.filter(pl.col("kind").is_in(FED_BY.get(view, ()))).select(*keys, "event_time", "until")
+    events = late.filter(pl.col("kind").is_in(_FED_BY[COMPUTATIONS[view].source])).select(*keys, "event_time", "until")
     if events.is_empty():
         return pl.Series("late", [False], dtype=pl.Boolean).new_from_index(0, rows.height)
     happened, applied = (_counted(rows, events, at, keys) for at in ("event_time", "until"))

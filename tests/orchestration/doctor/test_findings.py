@@ -15,7 +15,9 @@ from orchestration.doctor.prediction_log import judge_prediction_log
 from orchestration.doctor.runs import judge_runs
 from orchestration.doctor.services import WHERE, judge_services
 from orchestration.doctor.triton import judge_triton
+from orchestration.doctor.updater import judge_updater
 from orchestration.embedded.health import probes
+from orchestration.features.live.watermark import Watermark
 from orchestration.settings import Settings
 from serving_gateway.control.store import Acknowledgement
 from serving_gateway.control.transitions import rolled_back
@@ -40,7 +42,7 @@ def test_every_service_that_is_probed_has_its_log_and_section() -> None:
 
 def test_services_that_answer_are_one_line_and_one_that_does_not_names_its_log() -> None:
     up = dict.fromkeys(WHERE, True)
-    assert only(judge_services(up, Path("/h/log"))).says == "all 8 answer"
+    assert only(judge_services(up, Path("/h/log"))).says == "all 9 answer"
     down = only(judge_services(up | {"triton": False}, Path("/h/log")))
     assert (down.check, down.state, down.section) == ("triton", "down", "3.2 Triton")
     assert "/h/log/triton.log" in down.says
@@ -190,3 +192,29 @@ def test_the_last_drift_report(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_length_of_time(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+WATERMARK = Watermark(base="b", watermark_us=int(NOW.timestamp() * 1e6), events=12, late=1)
+
+
+def test_an_updater_that_keeps_up_says_how_far_it_is() -> None:
+    finding = only(judge_updater(WATERMARK, NOW + timedelta(seconds=90), waiting_for_s=2.0))
+    assert finding.state == "ok"
+    assert "is 90 s behind the event clock; 12 events since the base, 1 too late, 0 refused" in finding.says
+
+
+@pytest.mark.parametrize(
+    ("document", "later_s", "waiting_for_s", "part"),
+    [
+        (None, 0, None, "no updater has written"),
+        (Watermark(problem="no base: materialize online_store"), 0, None, "no base: materialize online_store"),
+        (WATERMARK, 301, None, "is 5 min behind the event clock: do events and progress come?"),
+        (WATERMARK, 0, 11.0, "the oldest event has waited for 11 s; events are late beyond 10 s"),
+    ],
+)
+def test_what_is_wrong_with_live_events_is_said(
+    document: Watermark | None, later_s: float, waiting_for_s: float | None, part: str
+) -> None:
+    finding = only(judge_updater(document, NOW + timedelta(seconds=later_s), waiting_for_s=waiting_for_s))
+    assert (finding.state, finding.section) == ("attention", "3.3 Online features")
+    assert part in finding.says

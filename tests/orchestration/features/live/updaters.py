@@ -91,17 +91,17 @@ def expected(of: Rows) -> Online:
 @contextmanager
 def process(
     home: Path, redis_url: str, *, features_redis_url: str | None = None
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """The supervised updater over `home`."""
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """The supervised updater over `home`, and its address."""
     port = free_port()
     write_layouts(home / "feast" / "layout.json", layouts())
     environment = {"PLATFORM_HOME": str(home), "UPDATER_PORT": str(port), "REDIS_URL": redis_url}
     environment["FEATURES_REDIS_URL"] = features_redis_url or redis_url
     command = ["env", *(f"{name}={value}" for name, value in environment.items())]
     command += [sys.executable, "-m", "orchestration.features.live"]
-    health = f"http://127.0.0.1:{port}/health"
-    with running("updater", command, home, lambda: answers_200(health), timeout_s=60) as started:
-        yield started
+    address = f"http://127.0.0.1:{port}"
+    with running("updater", command, home, lambda: answers_200(f"{address}/health"), timeout_s=60) as started:
+        yield started, address
 
 
 def start(home: Path, redis_url: str) -> "subprocess.Popen[bytes]":
