@@ -1,16 +1,16 @@
 """Events that reached the online store late: which rows they explain."""
 
-import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from orchestration.features.computations import COMPUTATIONS
-from orchestration.features.observations import REPORT_DELAY
+from orchestration.features.live.events import instant, kind_of
+from orchestration.features.live.late import LateEvent, read_late
 from orchestration.features.skew.policy import LATE_REACH
-from orchestration.features.views import BY_NAME, LEAD
+from orchestration.features.views import BY_NAME
 from orchestration.ingestion.partitions import days
 
 # The kinds of events that a view of each source is computed from.
@@ -25,20 +25,15 @@ _UTC = pl.Datetime("us", "UTC")
 SCHEMA = pl.Schema({"kind": pl.String(), **dict.fromkeys(ENTITIES, pl.String()), "event_time": _UTC, "until": _UTC})
 
 
-def read_late(folder: Path, day: date) -> pl.DataFrame:
-    """Late events that requests of `day` may have missed, from `folder`/<UTC day of the event>.jsonl.
-
-    A line that a crash of the updater cut off is left out.
+def late_rows(folder: Path, day: date) -> pl.DataFrame:
+    """Late events that requests of `day` may have missed, as the updater keeps them in `folder`.
 
     Returns:
         SCHEMA: the event's kind, entities and event time; `until` is when the online store had it, on the event clock.
         An event that was never applied is missed for LATE_REACH.
     """
-    rows = []
-    for of in days(day - LATE_REACH - timedelta(days=1), day + timedelta(days=1)):
-        path = folder / f"{of}.jsonl"
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        rows += [row for line in lines if (row := _row(line)) is not None]
+    reach = days(day - LATE_REACH - timedelta(days=1), day + timedelta(days=1))
+    rows = [_row(one) for of in reach for one in read_late(folder, of)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -65,30 +60,7 @@ def _counted(rows: pl.DataFrame, events: pl.DataFrame, at: str, keys: list[str])
     return found["n"].fill_null(0)
 
 
-def _row(line: bytes) -> tuple[Any, ...] | None:
-    try:
-        told = json.loads(line)
-        event = told["event"]
-        at = _known_at(event)
-        arrived = datetime.fromtimestamp(told["watermark_us"] / 1e6, UTC)
-        applied = told["applied"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    until = min(arrived, at + LATE_REACH) if applied else at + LATE_REACH
-    return (event["kind"], *(event.get(name) for name in ENTITIES), at, until)
-
-
-def _known_at(event: dict[str, Any]) -> datetime:
-    """When the event counts: a flight of the schedule from the instant at which it may be asked about."""
-    if event["kind"] == "weather":
-        return _instant(event["time_hour"]) + REPORT_DELAY
-    if event["kind"] == "scheduled":
-        return _instant(event["sched_dep"]) - LEAD
-    return _instant(event["at"])
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"{text} has no UTC offset")
-    return at
+def _row(late: LateEvent) -> tuple[Any, ...]:
+    at = late.event.event_time
+    until = min(instant(late.watermark_us), at + LATE_REACH) if late.applied else at + LATE_REACH
+    return (kind_of(late.event), *(getattr(late.event, name, None) for name in ENTITIES), at, until)

@@ -10,7 +10,7 @@ import polars as pl
 
 from orchestration.features.held import held_training_of
 from orchestration.features.skew.facts import FACTS, bare_facts, facts
-from orchestration.features.skew.late import read_late
+from orchestration.features.skew.late import late_rows
 from orchestration.features.skew.offline import (
     Offline,
     current_rows,
@@ -48,7 +48,7 @@ def skew_of(
     for first in _instants(start, end):
         served = read_served(lake, first, min(first + WINDOW, end), contract_of)
         if served.rows and offline is None:
-            offline = _offline_of(lake, day), read_late(late_events, day)
+            offline = _offline_of(lake, day), late_rows(late_events, day)
         checked.add(served, offline)
     return SkewReport(
         day=day.isoformat(), start=start.isoformat(), end=end.isoformat(), logged=checked.logged, rows=checked.rows,
