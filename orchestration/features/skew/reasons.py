@@ -12,7 +12,7 @@ A sign is no proof: a report says "looks like".
   or after, or for a count a window that begins or ends, or both, a minute earlier or later.
 - `unknown`: none of these.
 
-`default`, the seventh that a reader may look for, is none of a differing value: degraded rows are counted apart.
+Rows that were answered by default, without the online store, are not among these: served.py counts them apart.
 """
 
 from collections.abc import Callable
