@@ -18,8 +18,8 @@ from orchestration.ingestion.predictions import PREDICTION_SCHEMA, _prediction_r
 from orchestration.training.contract import build_contract
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout
-from serving_gateway.contracts.prediction import PredictionRecord
-from serving_gateway.online_features import ViewRow, _aged, _Stored
+from serving_gateway.contracts.prediction import PredictionRecord, ViewAge
+from serving_gateway.online_features import ViewRow
 from serving_gateway.vectors import Vectors
 from tests.orchestration.features.lakes import raw_lake
 
@@ -90,8 +90,14 @@ class Online:
         for of in layouts:
             rows = self._rows[of.name].get(tuple(entities[key] for key in of.join_keys), [])
             newest = bisect_right(rows, at, key=lambda row: row[0]) - 1
-            stored = _Stored(None, {}) if newest < 0 else _Stored(rows[newest][1].timestamp(), rows[newest][2])
-            found[of.name] = _aged(of, stored, at.timestamp())
+            if newest < 0:
+                found[of.name] = ViewRow({}, ViewAge(view=of.name, status="missing"))
+                continue
+            _, stamp, values = rows[newest]
+            age_s = (at - stamp).total_seconds()
+            fresh = age_s <= of.ttl_s
+            age = ViewAge(view=of.name, status="present" if fresh else "expired", age_s=age_s)
+            found[of.name] = ViewRow(values if fresh else {}, age)
         return found
 
 

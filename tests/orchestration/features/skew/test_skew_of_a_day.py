@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
 import pytest
 
+from orchestration.features.live.events import Departure, micros
+from orchestration.features.live.late import LateEvent, append_late
 from orchestration.features.skew import facts, recompute
 from orchestration.features.skew.__main__ import main
 from orchestration.features.skew.files import write_report
@@ -216,17 +219,12 @@ def test_an_event_that_came_late_explains_what_was_served_without_it(
         return rows.with_columns(applied_at=pl.when(late).then(pl.lit(last)).otherwise("event_timestamp"))
 
     written = pl.read_parquet(stored / "features" / "origin_departures" / f"day={TODAY}.parquet").filter(late)
-    lines = [
-        {
-            "event": {"kind": "departure", "origin": "JFK", "at": at.isoformat()},
-            "watermark_us": int(last.timestamp() * 1e6),
-            "applied": True,
-        }
-        for at in written["event_timestamp"]
-    ]
-    folder = lake.parent / "features" / "late"
-    folder.mkdir(parents=True)
-    (folder / f"{TODAY}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    told: dict[str, Any] = {"carrier": "B6", "origin": "JFK", "dest": "MCO", "tailnum": "N1"}
+    came = [Departure(**told, request_id=f"{at}", sched_dep=at, at=at, delay=0.0) for at in written["event_timestamp"]]
+    append_late(
+        lake.parent / "features" / "late",
+        [LateEvent(event=event, watermark_us=micros(last), applied=True) for event in came],
+    )
 
     report = check(lake, contract, answered(lake, contract, writer))
 
