@@ -46,7 +46,7 @@ class ViewRow(Struct, frozen=True):
 class _View(Struct, frozen=True):
     name: str
     ttl_s: int
-    features: tuple[FeatureField, ...]
+    features: tuple[tuple[str, bool], ...]  # name, and whether it is a string
     at: int  # where its timestamp stands in the hash fields that are read; its features follow
     missing: ViewRow
 
@@ -68,7 +68,8 @@ class _EntityReads:
     def add(self, layout: ViewLayout, features: tuple[FeatureField, ...]) -> None:
         """Read `features` of this view too."""
         missing = ViewRow({}, ViewAge(view=layout.name, status="missing"))
-        self.views.append(_View(layout.name, layout.ttl_s, features, len(self._fields), missing))
+        named = tuple((f.name, f.dtype == "string") for f in features)
+        self.views.append(_View(layout.name, layout.ttl_s, named, len(self._fields), missing))
         self._fields += [layout.timestamp_field, *(bytes.fromhex(f.field) for f in features)]
         # HMGET <key> <fields>, cut where the key stands
         self._before, self._after = command(b"HMGET", b"", *self._fields).split(b"$0\r\n\r\n", 1)
@@ -159,16 +160,11 @@ def _stored(view: _View, reply: list[bytes | None]) -> _Stored:
     at, values = view.at, dict[str, Scalar | None]()
     try:
         timestamp_s = decode_timestamp(reply[at])
-        for feature in view.features:
+        for name, is_string in view.features:
             at += 1
-            values[feature.name] = _decoded(feature, reply[at])
+            value = values[name] = decode_value(reply[at])
+            if value is not None and isinstance(value, str) is not is_string:
+                raise ValueError(f"{name} is {'not a' if is_string else 'a'} string: {value!r}")  # noqa: TRY301
     except (ValueError, IndexError, struct.error) as error:
         raise FeaturesUnavailableError(f"view {view.name} holds unreadable values: {error}", answered=True) from error
     return timestamp_s, values
-
-
-def _decoded(feature: FeatureField, data: bytes | None) -> Scalar | None:
-    value = decode_value(data)
-    if value is not None and isinstance(value, str) != (feature.dtype == "string"):
-        raise ValueError(f"{feature.name} is not a {feature.dtype}: {value!r}")
-    return value

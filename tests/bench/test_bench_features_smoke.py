@@ -20,7 +20,7 @@ from tests.bench.measure import NotComparableError
 from tests.bench.test_bench_smoke import left_over
 from tests.servers import ROOT, wait_until
 
-TINY = Sizes(reads=((32, 1),), writes=(), joins=2000, joined=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
+TINY = Sizes(reads=((32, 1),), writes=(), join_rows=2000, join_days=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
 
 
 @pytest.mark.integration
