@@ -57,7 +57,7 @@ class ViewRow(Struct, frozen=True):
 class _View(Struct, frozen=True):
     name: str
     ttl_s: int
-    features: tuple[FeatureField, ...]
+    features: tuple[tuple[str, ValueType], ...]
     at: int  # where its timestamp stands in the hash fields that are read; its features follow
     missing: ViewRow
 
@@ -79,7 +79,8 @@ class _EntityReads:
     def add(self, layout: ViewLayout, features: tuple[FeatureField, ...]) -> None:
         """Read `features` of this view too."""
         missing = ViewRow({}, ViewAge(view=layout.name, status="missing"))
-        self.views.append(_View(layout.name, layout.ttl_s, features, len(self._fields), missing))
+        named = tuple((f.name, f.dtype) for f in features)
+        self.views.append(_View(layout.name, layout.ttl_s, named, len(self._fields), missing))
         self._fields += [layout.timestamp_field, *(bytes.fromhex(f.field) for f in features)]
         # HMGET <key> <fields>, cut where the key stands
         self._before, self._after = command(b"HMGET", b"", *self._fields).split(b"$0\r\n\r\n", 1)
@@ -170,16 +171,11 @@ def _stored(view: _View, reply: list[bytes | None]) -> _Stored:
     values: dict[str, StoredValue | None] = {}
     try:
         timestamp_s = decode_timestamp(reply[at])
-        for feature in view.features:
+        for name, dtype in view.features:
             at += 1
-            values[feature.name] = _decoded(feature, reply[at])
+            value = values[name] = decode_value(reply[at])
+            if value is not None and type(value) not in _DECODED[dtype]:
+                raise ValueError(f"{name} is not a {dtype}: {value!r}")  # noqa: TRY301
     except (ValueError, IndexError, struct.error) as error:
         raise FeaturesUnavailableError(f"view {view.name} holds unreadable values: {error}", answered=True) from error
     return timestamp_s, values
-
-
-def _decoded(feature: FeatureField, data: bytes | None) -> "StoredValue | None":
-    value = decode_value(data)
-    if value is not None and type(value) not in _DECODED[feature.dtype]:
-        raise ValueError(f"{feature.name} is not a {feature.dtype}: {value!r}")
-    return value

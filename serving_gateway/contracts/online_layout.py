@@ -41,6 +41,7 @@ GLOBAL_VALUES = ("",)
 _PACKED = 1 << 3 | 2  # feast.types.DoubleList: field 1, packed
 _SIGN = 1 << 63
 _WRAP = 1 << 64
+_NOT_A_TIME = -_SIGN  # what Feast stores for a null UnixTimestamp
 _CONTINUATIONS = 0x80 + (0x80 << 7) + (0x80 << 14) + (0x80 << 21)  # the bits of a varint of five bytes that say "more"
 
 
@@ -119,8 +120,11 @@ def decode_value(data: bytes | None) -> "StoredValue | None":
     if tag == _TAGS["string"]:
         length, start = _read_varint(data, 1)
         return data[start : start + length].decode()
-    if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
+    if tag in (_TAGS["int32"], _TAGS["int64"]):
         return _signed(_read_varint(data, 1)[0])
+    if tag == _TAGS["unix_timestamp"]:
+        seconds = _signed(_read_varint(data, 1)[0])
+        return None if seconds == _NOT_A_TIME else seconds
     if tag == _TAGS["double_list"]:
         return _doubles(data)
     raise ValueError(f"unsupported Feast value tag {tag} in {data!r}")

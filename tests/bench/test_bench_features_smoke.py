@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.bench.features import joins, readers
+from tests.bench.features import joins, readers, writes
 from tests.bench.features.__main__ import main
 from tests.bench.features.alone import alone
 from tests.bench.features.measuring import Sizes
@@ -20,7 +20,7 @@ from tests.bench.measure import NotComparableError
 from tests.bench.test_bench_smoke import left_over
 from tests.servers import ROOT, wait_until
 
-TINY = Sizes(reads=((32, 1),), writes=(), joins=2000, joined=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
+TINY = Sizes(reads=((32, 1),), writes=(), join_rows=2000, join_days=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
 
 
 @pytest.mark.integration
@@ -46,6 +46,19 @@ def test_reads_and_joins_are_measured_and_what_was_started_is_stopped(
     assert "not measured" in capsys.readouterr().out  # the marks that need other targets
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features.json", "features.png"]
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.full
+@pytest.mark.integration
+def test_writers_are_measured_when_they_leave_the_same_content(tmp_path: Path) -> None:
+    options = ["--targets", "ours", "--parts", "writes", "--folder", str(tmp_path)]
+    assert main(options, Sizes(reads=(), writes=(3000,), year=False)) == 0
+    theirs, ours = json.loads((tmp_path / "features.json").read_text())["writes"]
+    assert (theirs["target"], ours["target"]) == ("feast_materialize", "ours")
+    for row in (theirs, ours):
+        assert set(row) == {"target", "rows", "rows_per_second", "peak_mb"}
+        assert row["rows"] == 3000
+        assert row["rows_per_second"] > 10
 
 
 @pytest.mark.integration
@@ -130,6 +143,15 @@ def test_a_join_is_compared_by_id_whatever_pandas_made_of_its_gaps() -> None:
 def test_a_fast_wrong_join_is_refused(wrong: pl.DataFrame, said: str) -> None:
     with pytest.raises(NotComparableError, match=said):
         joins.check(wrong, FRAME)
+
+
+def test_a_writer_that_leaves_other_content_is_refused(tmp_path: Path) -> None:
+    for name, digest in (("reference", "ab"), ("same", "ab"), ("other", "cd")):
+        (tmp_path / name).mkdir()
+        writes.digest_path(tmp_path / name).write_text(digest)
+    writes.check(tmp_path / "same", tmp_path / "reference")
+    with pytest.raises(NotComparableError, match="digest cd, not ab"):
+        writes.check(tmp_path / "other", tmp_path / "reference")
 
 
 def test_a_process_of_its_own_answers_fails_or_dies_by_name() -> None:

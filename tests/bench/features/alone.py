@@ -1,9 +1,11 @@
 """A measurement in a process of its own: its imports, memory and threads are not the next one's."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 STOP_S = 20.0
@@ -41,6 +43,9 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _answer(there: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGTERM, _interrupted)
+    with Path(os.devnull).open("w") as nowhere:  # Feast, ibis and DuckDB print their progress; failures are told below
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     try:
         answer = (True, function(*arguments))
     except KeyboardInterrupt:

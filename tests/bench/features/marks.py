@@ -11,8 +11,9 @@ Key = tuple[str | int, ...]
 Rows = Mapping[Key, Row]
 
 READERS = ("ours", "feast_sync", "feast_async", "feast_serve")
-WRITERS = ("ours", "feast_materialize")
-JOINERS = ("feast_duckdb", "ours", "feast_dask")  # the first is what the second's values are compared with
+# of writers and joiners the first is what ours is compared with
+WRITERS = ("feast_materialize", "ours")
+JOINERS = ("feast_duckdb", "ours", "feast_dask")
 READS = ((1, 1), (32, 1), (1, 64))  # rows a call, calls at a time
 WRITES = (100_000, 500_000)  # rows
 _READ_BOUNDS = {1: 6.0, 32: 12.0}

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.bench.features import joins, readers, report
+from tests.bench.features import joins, readers, report, writes
 from tests.bench.features.alone import alone
 from tests.bench.features.marks import JOINERS, READERS, READS, WRITERS, WRITES, Row
 from tests.bench.features.stand import stand
@@ -19,17 +17,16 @@ from tests.bench.measure import NotComparableError
 from tests.bench.terminal import progress
 
 PARTS = ("reads", "writes", "joins")
-_WRITES = "tests.bench.features.writes"
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows of each kind of measurement; `joined`: days whose rows are joined; `year`: whether a year's features are computed."""
+    """Rows of each kind of measurement; `join_days`: whose rows are joined; `year`: whether a year's features are computed."""
 
     reads: Sequence[tuple[int, int]] = READS
     writes: Sequence[int] = WRITES
-    joins: int = joins.ROWS
-    joined: joins.Days = joins.MONTH
+    join_rows: int = joins.ROWS
+    join_days: joins.Days = joins.MONTH
     year: bool = True
 
 
@@ -56,16 +53,14 @@ class Bench:
             self._measure("reads", plan, measured, bar)
 
     def writes(self, folder: Path) -> None:
-        if find_spec(_WRITES) is None:
-            self.failed["writes"] = "the batch engine is not there yet"
-            return
-        writes = import_module(_WRITES)
         self._console.print("writes: rows of one view go to a Redis of their own")
-        chosen = [t for t in WRITERS if t in self._targets]
+        chosen = self._with_reference(WRITERS)
         plan = [(target, size) for size in self._sizes.writes for target in chosen]
 
         def measured(target: str, size: int) -> Row:
-            rate, peak_mb = alone(writes.measure, target, folder / f"{target}-{size}", size)
+            here, reference = (folder / f"{name}-{size}" for name in (target, WRITERS[0]))
+            rate, peak_mb = alone(writes.measure, target, here, size)
+            writes.check(here, reference)
             return {"rows": size, "rows_per_second": round(rate, 1), "peak_mb": round(peak_mb, 1)}
 
         with progress(self._console) as bar:
@@ -76,18 +71,22 @@ class Bench:
             self._console.print("joins: a year of flights becomes features")
             self.year_s = alone(joins.make_features, folder / "year", joins.YEAR)
         self._console.print("joins: flights of the days to be joined become features")
-        alone(joins.make_features, folder, self._sizes.joined)
+        alone(joins.make_features, folder, self._sizes.join_days)
         reference = joins.joined_path(folder, JOINERS[0])
-        chosen = [t for t in JOINERS if t in self._targets or (t == JOINERS[0] and "ours" in self._targets)]
+        chosen = self._with_reference(JOINERS)
 
         def measured(target: str) -> Row:
-            seconds, rows_out = alone(joins.join, target, folder, self._sizes.joined, self._sizes.joins)
+            seconds, rows_out = alone(joins.join, target, folder, self._sizes.join_days, self._sizes.join_rows)
             if target == "ours":
                 joins.check(pl.read_parquet(joins.joined_path(folder, target)), pl.read_parquet(reference))
-            return {"rows": self._sizes.joins, "seconds": round(seconds, 3), "rows_out": rows_out}
+            return {"rows": self._sizes.join_rows, "seconds": round(seconds, 3), "rows_out": rows_out}
 
         with progress(self._console) as bar:
             self._measure("joins", [(target,) for target in chosen], measured, bar)
+
+    def _with_reference(self, known: Sequence[str]) -> list[str]:
+        """Those that were chosen; the first, which ours is compared with, wherever ours is."""
+        return [t for t in known if t in self._targets or (t == known[0] and "ours" in self._targets)]
 
     def _measure(self, part: str, plan: Sequence[tuple[Any, ...]], measured: Callable[..., Row], bar: Progress) -> None:
         task = bar.add_task("", total=len(plan))

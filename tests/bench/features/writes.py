@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import redis
 
+from tests.bench.measure import NotComparableError
 from tests.servers import redis_server
 
 ENGINES = {"ours": "orchestration.features.redis_batch_engine.RedisBatchEngine", "feast_materialize": "local"}
@@ -22,7 +23,7 @@ def measure(target: str, folder: Path, rows: int) -> tuple[float, float]:
 
     `rows` keys with a row each: a string key, six float32 features. A thousand others are materialized first, so that
     imports and first calls (330 MB, 1.5 s, for both alike) are in neither figure. Raises RuntimeError where Redis then
-    holds another number of keys.
+    holds another number of keys. Redis's digest of its whole content is left in `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "rows.parquet", WARM_UP + rows)
@@ -37,7 +38,20 @@ def measure(target: str, folder: Path, rows: int) -> tuple[float, float]:
         peak = _memory("VmHWM")
         if (stored := client.dbsize() - WARM_UP) != rows:
             raise RuntimeError(f"{target}: {rows} rows became {stored} keys")
+        digest_path(folder).write_text(str(client.execute_command("DEBUG", "DIGEST")))  # of all keys and values
     return rows / seconds, peak - held
+
+
+def digest_path(folder: Path) -> Path:
+    """Where `measure` leaves the digest: equal for equal content, in whatever order it was written."""
+    return folder / "digest"
+
+
+def check(folder: Path, reference: Path) -> None:
+    """Raises NotComparableError where what was measured in `folder` left another content than in `reference`."""
+    ours, theirs = digest_path(folder).read_text(), digest_path(reference).read_text()
+    if ours != theirs:
+        raise NotComparableError(f"Redis holds other bytes than the reference: digest {ours}, not {theirs}")
 
 
 def _write(path: Path, rows: int) -> None:
