@@ -120,11 +120,9 @@ def decode_value(data: bytes | None) -> "StoredValue | None":
     if tag == _TAGS["string"]:
         length, start = _read_varint(data, 1)
         return data[start : start + length].decode()
-    if tag in (_TAGS["int32"], _TAGS["int64"]):
-        return _signed(_read_varint(data, 1)[0])
-    if tag == _TAGS["unix_timestamp"]:
-        seconds = _signed(_read_varint(data, 1)[0])
-        return None if seconds == _NOT_A_TIME else seconds
+    if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
+        whole = _signed(_read_varint(data, 1)[0])
+        return None if whole == _NOT_A_TIME and tag == _TAGS["unix_timestamp"] else whole
     if tag == _TAGS["double_list"]:
         return _doubles(data)
     raise ValueError(f"unsupported Feast value tag {tag} in {data!r}")
