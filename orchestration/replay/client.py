@@ -32,12 +32,12 @@ class Tally:
 
 
 class Replay:
-    """One client in event time. `tally` grows as it goes and may be read from another thread."""
+    """One client in event time. `tally` grows as it goes and may be read from another thread; `feed` sends its events."""
 
     def __init__(self, gateway_url: str, store: RolloutStore, feed: Feed) -> None:
         self._url = f"{gateway_url}/predict"
         self._store = store
-        self._feed = feed
+        self.feed = feed
         self.tally = Tally()
 
     def run(
@@ -55,10 +55,10 @@ class Replay:
         with httpx.Client(timeout=10, trust_env=False) as http:
             for minute in minutes:
                 began = time.monotonic()
-                self._feed.send(minute.events, minute.at)
+                self.feed.send(minute.events, minute.at)
                 self._store.advance_clock(minute.at)
                 if minute.requests:
-                    self._feed.wait()
+                    self.feed.wait()
                 for row in minute.requests:
                     self._ask(http, row)
                 after_minute(minute)
