@@ -38,11 +38,13 @@ def latest_rows(
     found = {}
     for name, wanted in keys.items():
         view, computation = BY_NAME[name], COMPUTATIONS[name]
-        chosen = weather if computation.source == "weather" else flights
-        if view.join_keys:
-            chosen = chosen.join(wanted, on=view.join_keys, how="semi")
-        of_source = _board_rows if computation.source == "flights" else _event_rows
-        if frames := of_source(chosen, view, computation, watermark):
+        if computation.source == "flights":
+            frames = _board_rows(flights, wanted, view, computation, watermark)
+        else:
+            of_source = weather if computation.source == "weather" else flights
+            chosen = of_source.join(wanted, on=view.join_keys, how="semi") if view.join_keys else of_source
+            frames = _event_rows(chosen, view, computation, watermark)
+        if frames:
             rows = (
                 pl.concat(frames)
                 .filter(pl.col("event_timestamp") <= watermark)
@@ -66,15 +68,18 @@ def _event_rows(chosen: pl.DataFrame, view: View, computation: Computation, wate
     return [(computation.last or computation.rows)(events, start, watermark + _TICK)]
 
 
-def _board_rows(flights: pl.DataFrame, view: View, computation: Computation, watermark: datetime) -> list[pl.DataFrame]:
+def _board_rows(
+    flights: pl.DataFrame, wanted: pl.DataFrame, view: View, computation: Computation, watermark: datetime
+) -> list[pl.DataFrame]:
     """The last row of each board. It changes when a schedule becomes known, LEAD before it, and when a flight leaves."""
-    changes = (flights.select(*view.join_keys, at=at) for at in (pl.col("sched_dep") - LEAD, pl.col("dep")))
-    last = pl.concat(changes).filter(pl.col("at") <= watermark).group_by(view.join_keys).agg(pl.col("at").max())
+    known = (pl.col("sched_dep") - LEAD, pl.col("dep"))
+    last = pl.max_horizontal(at.filter(at <= watermark).max() for at in known)
     boards = []
-    for *key, at in last.iter_rows():
-        of_key = [pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True)]
-        # The flight that left last may have been scheduled before: it is on no board, but makes one.
-        reach = (pl.col("sched_dep") > at - computation.reach) | (pl.col("dep") == at)
-        on_board = flights.filter(*of_key, reach)
-        boards.append(computation.rows(on_board, at, at + _TICK))
+    for key in wanted.iter_rows():
+        of_key = flights.filter(pl.col(name) == value for name, value in zip(view.join_keys, key, strict=True))
+        at = of_key.select(last).item() if of_key.height else None
+        if at is not None:
+            # The flight that left last may have been scheduled before: it is on no board, but makes one.
+            reach = (pl.col("sched_dep") > at - computation.reach) | (pl.col("dep") == at)
+            boards.append(computation.rows(of_key.filter(reach), at, at + _TICK))
     return boards

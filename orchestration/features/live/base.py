@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from time import time_ns
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -60,7 +61,7 @@ def set_base(
     position = last_id(stream) if rewind else (before.position if before else BEGINNING)
     now_us = max(time_ns() // 1_000, before.set_at_us + 1 if before else 0)
     base = Base(id=str(uuid4()), as_of_us=micros(as_of), position=position, set_at_us=now_us, rewind=rewind)
-    write_base(online, base, project)
+    online.set(base_key(project), msgspec.json.encode(base))
     return base
 
 
@@ -70,6 +71,8 @@ def read_base(online: "redis.Redis", project: str = PROJECT) -> Base | None:
     return None if data is None else msgspec.json.decode(data, type=Base)
 
 
-def write_base(online: "redis.Redis", base: Base, project: str = PROJECT) -> None:
-    """Write a base as it is."""
-    online.set(base_key(project), msgspec.json.encode(base))
+def put_back(online: "redis.Redis", base: Base, project: str = PROJECT) -> None:
+    """Write the updater's own base where the store lost it or has an older one; a newer one, set meanwhile, stays."""
+    stood: Any = online.set(base_key(project), msgspec.json.encode(base), get=True)
+    if stood is not None and msgspec.json.decode(stood, type=Base).set_at_us > base.set_at_us:
+        online.set(base_key(project), stood)

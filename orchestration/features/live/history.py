@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from orchestration.features.computations import COMPUTATIONS
+from orchestration.features.computations import COMPUTATIONS, Source
 from orchestration.features.latest import latest_rows
 from orchestration.features.live.affected import Affected, add_keys
 from orchestration.features.live.events import Arrival, Departure, Event, Progress, Scheduled, Weather, stands_over
@@ -33,6 +33,7 @@ _FLIGHTS = {
     "arr": _UTC,
     "arr_delay": pl.Float64(),
 }
+_SOURCES: tuple[Source, ...] = ("flights", "departures", "arrivals")
 _WEATHER = {
     "origin": pl.String(),
     "time_hour": _UTC,
@@ -111,8 +112,7 @@ class History:
         affected: Affected = {}
         after = {request_id: _flight(self._flights[request_id]) for request_id in self._touched}
         for request_id, now in after.items():
-            for flight in {self._touched[request_id], now} - {None}:
-                _add_flight(affected, flight)  # type: ignore[arg-type]
+            _add_changes(affected, self._touched[request_id], now)
         for report in self._reports.values():
             add_keys(affected, "weather", report)
         self._rebuild(after)
@@ -121,8 +121,10 @@ class History:
 
     def passed(self, after: datetime, upto: datetime) -> Affected:
         """Keys that change because the watermark moved over (after, upto]: flights that were told of before they count."""
-        counts = pl.col("sched_dep").is_between(after + LEAD, upto + LEAD, closed="right")
         affected: Affected = {}
+        if after == upto:
+            return affected
+        counts = pl.col("sched_dep").is_between(after + LEAD, upto + LEAD, closed="right")
         for row in self.flights.filter(counts).iter_rows():
             add_keys(affected, "flights", Flight(*row))
         return affected
@@ -191,9 +193,23 @@ def _flight(events: dict[type, Scheduled | Departure | Arrival]) -> Flight | Non
     return Flight(first.request_id, first.carrier, first.origin, first.dest, tailnum, first.sched_dep, *dep, *arr)
 
 
-def _add_flight(affected: Affected, flight: Flight) -> None:
-    add_keys(affected, "flights", flight)
+def _add_changes(affected: Affected, before: Flight | None, now: Flight | None) -> None:
+    """Add the keys of what is told differently now: an arrival changes no board."""
+    was, is_now = _told(before), _told(now)
+    for source in _SOURCES:
+        if was.get(source) != is_now.get(source):
+            for flight, told in ((before, was), (now, is_now)):
+                if source in told:
+                    add_keys(affected, source, flight)
+
+
+def _told(flight: Flight | None) -> dict[Source, tuple[object, ...]]:
+    """Source to what its rows take of a flight."""
+    if flight is None:
+        return {}
+    told: dict[Source, tuple[object, ...]] = {"flights": (flight.origin, flight.sched_dep, flight.dep)}
     if flight.dep is not None:
-        add_keys(affected, "departures", flight)
+        told["departures"] = (*flight[:5], flight.dep, flight.dep_delay)
     if flight.arr is not None:
-        add_keys(affected, "arrivals", flight)
+        told["arrivals"] = (*flight[:5], flight.arr, flight.arr_delay)
+    return told

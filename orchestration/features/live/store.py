@@ -12,7 +12,7 @@ import msgspec
 import redis
 
 from orchestration.features.live.affected import Affected, add_all
-from orchestration.features.live.base import Base, base_key, write_base
+from orchestration.features.live.base import Base, base_key, put_back
 from orchestration.features.live.events import micros
 from orchestration.features.live.rows import OnlineRows
 from orchestration.features.live.state import State
@@ -61,7 +61,7 @@ class LiveStore:
     def restore(self, state: State, found: Documents) -> Refill | None:
         """Write what is due: everything, where the store is not what was left; returns how that went."""
         if found.base is None or found.base.id != state.base.id:
-            write_base(self._client, state.base, self._project)
+            put_back(self._client, state.base, self._project)
         reason = self._refill_for
         if not reason and found.watermark != self._written:
             reason = self._what_happened(found.watermark, state.base)
