@@ -31,6 +31,7 @@ _TAGS: dict[ValueType, int] = {
     "unix_timestamp": 8 << 3 | 0,
     "double_list": 15 << 3 | 2,
 }
+_VARINT_TAGS = frozenset((_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]))
 _DOUBLE = struct.Struct("<d")
 _FLOAT = struct.Struct("<f")
 _U32 = struct.Struct("<I")
@@ -120,7 +121,7 @@ def decode_value(data: bytes | None) -> "StoredValue | None":
     if tag == _TAGS["string"]:
         length, start = _read_varint(data, 1)
         return data[start : start + length].decode()
-    if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
+    if tag in _VARINT_TAGS:
         whole = _signed(_read_varint(data, 1)[0])
         return None if whole == _NOT_A_TIME and tag == _TAGS["unix_timestamp"] else whole
     if tag == _TAGS["double_list"]:
@@ -157,6 +158,10 @@ def decode_timestamp(data: bytes | None) -> float | None:
     """UTC seconds since the epoch of a protobuf `Timestamp`; None when the field is absent."""
     if data is None:
         return None
+    if len(data) == 6:  # whole seconds, from 1978 to 3058
+        tag, a, b, c, d, e = data
+        if tag == 0x08 and a & b & c & d >= 0x80 > e:
+            return float(a + (b << 7) + (c << 14) + (d << 21) + (e << 28) - _CONTINUATIONS)
     seconds, nanos, at = 0, 0, 0
     while at < len(data):
         tag = data[at]

@@ -6,7 +6,7 @@ from array import array
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serving_gateway.contracts.online_layout import (
@@ -87,6 +87,16 @@ def test_timestamps_are_feasts_bytes_and_come_back(micros: int) -> None:
     proto.FromMicroseconds(micros)
     assert encode_timestamp(micros) == proto.SerializeToString()
     assert decode_timestamp(proto.SerializeToString()) == pytest.approx(micros / 1e6, abs=1e-4)
+
+
+@given(st.integers(-62_135_596_800, 253_402_300_799))
+@example(2**28 - 1)  # the last of four bytes
+@example(2**28)
+@example(2**35 - 1)  # the last of five
+@example(2**35)
+@example(0)
+def test_whole_seconds_come_back_as_they_were(seconds: int) -> None:
+    assert decode_timestamp(Timestamp(seconds=seconds).SerializeToString()) == float(seconds)
 
 
 def test_whole_seconds_are_exact_and_absent_is_none() -> None:
