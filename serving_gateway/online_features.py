@@ -87,8 +87,8 @@ class _EntityReads:
 
     def asked(self, picked: _Picked) -> tuple[bytes, bytes]:
         """Redis key of what `pick` gave, and the command that reads all fields of all views of it."""
-        values = (picked,) if isinstance(picked, str) else picked
-        key = b"".join([self._prefix, *map(key_value, values), self._project])
+        values = key_value(picked) if isinstance(picked, str) else b"".join(map(key_value, picked))
+        key = self._prefix + values + self._project
         return key, b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after)
 
     def stored(self, reply: list[bytes | None]) -> list[_Stored]:
@@ -132,12 +132,12 @@ class OnlineFeatures:
         found: list[dict[str, ViewRow]] = [{} for _ in rows]
         for reads, keys, of_rows in zip(self._reads, distinct, picked, strict=True):
             stored = {one: reads.stored(next(replies)) for one in keys}
-            aged: dict[tuple[_Picked, int], dict[str, ViewRow]] = {}
+            aged: dict[_Picked, tuple[int, dict[str, ViewRow]]] = {}  # the last event time of each key, and its views
             for views, one, (_, event_time_us) in zip(found, of_rows, rows, strict=True):
-                at = one, event_time_us
-                if at not in aged:
-                    aged[at] = reads.aged(stored[one], event_time_us)
-                views.update(aged[at])
+                known = aged.get(one)
+                if known is None or known[0] != event_time_us:
+                    known = aged[one] = event_time_us, reads.aged(stored[one], event_time_us)
+                views.update(known[1])
         return found
 
     async def _fetch(self, asked: list[tuple[bytes, bytes]], deadline: float) -> list[list[bytes | None]]:

@@ -60,6 +60,7 @@ class Bench:
         def measured(target: str, size: int) -> Row:
             here, reference = (folder / f"{name}-{size}" for name in (target, WRITERS[0]))
             rate, peak_mb = alone(writes.measure, target, here, size)
+            _need(writes.digest_path(reference), WRITERS[0])
             writes.check(here, reference)
             return {"rows": size, "rows_per_second": round(rate, 1), "peak_mb": round(peak_mb, 1)}
 
@@ -78,6 +79,7 @@ class Bench:
         def measured(target: str) -> Row:
             seconds, rows_out = alone(joins.join, target, folder, self._sizes.join_days, self._sizes.join_rows)
             if target == "ours":
+                _need(reference, JOINERS[0])
                 joins.check(pl.read_parquet(joins.joined_path(folder, target)), pl.read_parquet(reference))
             return {"rows": self._sizes.join_rows, "seconds": round(seconds, 3), "rows_out": rows_out}
 
@@ -104,3 +106,8 @@ class Bench:
                     self.found[part].append(row)
                     bar.console.print(report.line(part, row), highlight=False, soft_wrap=True)
             bar.advance(task)
+
+
+def _need(left: Path, reference: str) -> None:
+    if not left.exists():
+        raise NotComparableError(f"{reference} was not measured: there is nothing to compare with")
