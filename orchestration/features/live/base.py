@@ -1,5 +1,6 @@
 """The base: up to which event time the lake is believed, and from when on the journal."""
 
+import logging
 from datetime import datetime
 from time import time_ns
 from typing import Any
@@ -12,6 +13,8 @@ from msgspec import Struct
 from orchestration.features.live.events import instant, micros
 from orchestration.features.live.stream import BEGINNING, last_id
 from orchestration.features.views import PROJECT
+
+_log = logging.getLogger(__name__)
 
 
 class Base(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ def set_base(
             is not applied to it. Else what came over the stream since `as_of` goes on counting.
         project: Feast's.
     """
-    before = read_base(online, project)
+    before = decoded(online.get(base_key(project)))
     position = last_id(stream) if rewind else (before.position if before else BEGINNING)
     now_us = max(time_ns() // 1_000, before.set_at_us + 1 if before else 0)
     base = Base(id=str(uuid4()), as_of_us=micros(as_of), position=position, set_at_us=now_us, rewind=rewind)
@@ -66,13 +69,21 @@ def set_base(
 
 
 def read_base(online: "redis.Redis", project: str = PROJECT) -> Base | None:
-    """The base that holds; None where none was set. Raises msgspec.ValidationError for a document that is none."""
-    data = online.get(base_key(project))
-    return None if data is None else msgspec.json.decode(data, type=Base)
+    """The base that holds; None where none was set."""
+    return decoded(online.get(base_key(project)))
+
+
+def decoded(data: Any) -> Base | None:
+    """The base in these bytes; None where there are none, or where they are damaged: such a base is as good as lost."""
+    try:
+        return None if data is None else msgspec.json.decode(data, type=Base)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _log.warning("the base in the online store is damaged: %s", error)
+        return None
 
 
 def put_back(online: "redis.Redis", base: Base, project: str = PROJECT) -> None:
     """Write the updater's own base where the store lost it or has an older one; a newer one, set meanwhile, stays."""
     stood: Any = online.set(base_key(project), msgspec.json.encode(base), get=True)
-    if stood is not None and msgspec.json.decode(stood, type=Base).set_at_us > base.set_at_us:
+    if (theirs := decoded(stood)) is not None and theirs.set_at_us > base.set_at_us:
         online.set(base_key(project), stood)

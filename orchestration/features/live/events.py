@@ -19,6 +19,8 @@ Amount = Annotated[float, Meta(ge=0, le=1_000)]
 
 # A movement later than this after its schedule would lie before the history that the updater keeps.
 LATEST = timedelta(days=3)
+# What calendars and 64-bit microseconds hold, with all that is added to it and taken from it.
+_YEARS = range(1971, 2200)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,8 +36,11 @@ class _Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, datetime) and value.tzinfo is not UTC:
-                msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
+            if isinstance(value, datetime):
+                if value.year not in _YEARS:
+                    raise ValueError(f"$.{name}: the year must be from {_YEARS.start} to {_YEARS.stop - 1}")
+                if value.tzinfo is not UTC:
+                    msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
             elif isinstance(value, int):
                 msgspec.structs.force_setattr(self, name, float(value))
 

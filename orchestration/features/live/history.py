@@ -4,7 +4,7 @@ What the online store shall hold is a function of this set and the watermark. So
 another order end in the same state.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -150,18 +150,14 @@ class History:
     def forget(self, watermark: datetime) -> None:
         """Drop what no row reads that is still read."""
         since = midnight((watermark + LEAD).date()) - _KEPT
-        for request_id in self.flights.filter(pl.col("sched_dep") < since)["request_id"]:
-            del self._flights[request_id]
-        for identity in [i for i, report in self._weather.items() if report.time_hour < since]:
-            del self._weather[identity]
+        self._flights = {
+            request_id: events
+            for request_id, events in self._flights.items()
+            if next(iter(events.values())).sched_dep >= since
+        }
+        self._weather = {key: report for key, report in self._weather.items() if report.time_hour >= since}
         self.flights = self.flights.filter(pl.col("sched_dep") >= since)
         self.weather = self.weather.filter(pl.col("time_hour") >= since)
-
-    def events(self) -> Iterator[Event]:
-        """Every event of the set."""
-        yield from self._weather.values()
-        for events in self._flights.values():
-            yield from events.values()
 
     def _rebuild(self, flights: dict[str, Flight | None]) -> None:
         if flights:

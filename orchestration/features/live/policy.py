@@ -6,7 +6,8 @@ from datetime import timedelta
 LATENESS = timedelta(hours=24)
 # Nobody knows the future: an event that says it happened this long after the wall clock is refused. It would push the
 # watermark ahead, and with it make everything true that follows it late.
-AHEAD = timedelta(minutes=5)
+# Weather reports come some minutes before their hour is over.
+AHEAD = timedelta(minutes=15)
 
 # Event seconds that the watermark may lie behind the event clock before somebody should look.
 FRESH_S = 300.0

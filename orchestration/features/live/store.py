@@ -12,7 +12,7 @@ import msgspec
 import redis
 
 from orchestration.features.live.affected import Affected, add_all
-from orchestration.features.live.base import Base, base_key, put_back
+from orchestration.features.live.base import Base, base_key, decoded, put_back
 from orchestration.features.live.events import micros
 from orchestration.features.live.rows import OnlineRows
 from orchestration.features.live.state import State
@@ -20,7 +20,7 @@ from orchestration.features.live.watermark import Refill, Watermark, watermark_k
 from orchestration.features.views import PROJECT
 
 _log = logging.getLogger(__name__)
-START, NEW_BASE = "start", "new base"
+START, NEW_BASE, LOST = "start", "new base", "the store lost its memory"
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
@@ -44,10 +44,10 @@ class LiveStore:
         self.document = Watermark()
 
     def documents(self) -> Documents:
-        """One round trip. Raises msgspec.ValidationError where the base is none."""
+        """One round trip."""
         found: Any = self._client.mget([base_key(self._project), watermark_key(self._project)])
         base, watermark = found
-        return Documents(None if base is None else msgspec.json.decode(base, type=Base), watermark)
+        return Documents(decoded(base), watermark)
 
     def begin(self, layout: Path, before: State | None, *, new_base: bool) -> None:
         """A state was loaded: the whole store is to be written. Raises FileNotFoundError where no layout was exported.
@@ -63,8 +63,11 @@ class LiveStore:
         if found.base is None or found.base.id != state.base.id:
             put_back(self._client, state.base, self._project)
         reason = self._refill_for
+        if reason == START and found.watermark is None:
+            reason = LOST  # while no updater ran
         if not reason and found.watermark != self._written:
             reason = self._what_happened(found.watermark, state.base)
+            self._written = self._written if reason else found.watermark or b""
         if reason:
             return self._refill(state, reason, found.watermark)
         if self._pending:
@@ -91,7 +94,7 @@ class LiveStore:
 
     def _refill(self, state: State, reason: str, found: bytes | None) -> Refill:
         began = time.monotonic()
-        if reason == START:
+        if self._written == b"":
             self.document = _remembered(found, state.base)
         self._refill_for = reason
         add_all(self._pending, state.history.keys())
@@ -122,9 +125,10 @@ class LiveStore:
             events=state.events,
         )
         stood = write_watermark(self._client, self.document, self._project)
+        self._written = msgspec.json.encode(self.document)
+        self.document = msgspec.structs.replace(self.document, problem="")
         if stood != expected:
             self._refill_for = self._what_happened(stood, state.base)
-        self._written = msgspec.json.encode(self.document)
 
     def _what_happened(self, found: bytes | None, base: Base) -> str:
         """Why a store must be written anew whose document is not what was written; empty where it need not.
@@ -132,7 +136,7 @@ class LiveStore:
         Whoever is ahead of us on our own base is another updater.
         """
         if found is None:
-            return "the store lost its memory"
+            return LOST
         try:
             theirs = msgspec.json.decode(found, type=Watermark)
         except _UNREADABLE:
@@ -142,7 +146,6 @@ class LiveStore:
         if theirs.applied_at_us <= self.document.applied_at_us:
             return "the store went back in time"
         self._say("another updater writes to this store: stop one of them")
-        self._written = found
         return ""
 
     def _say(self, problem: str) -> None:

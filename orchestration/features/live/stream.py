@@ -14,6 +14,7 @@ EVENTS = "drift:events"
 REFUSED = "drift:events:refused"
 BEGINNING = "0-0"
 _CHUNK = 1_000
+_SHOWN = 4_096
 
 
 class Entry(NamedTuple):
@@ -52,10 +53,10 @@ def read(client: "redis.Redis", after: str, *, count: int, block_ms: int) -> lis
 
 
 def refuse(client: "redis.Redis", refused: Sequence[Refused]) -> None:
-    """Keep dead letters, the newest REFUSED_KEPT of them."""
+    """Keep dead letters, the newest REFUSED_KEPT of them, and of each the first bytes."""
     with client.pipeline(transaction=False) as pipeline:
         for entry, reason in refused:
-            letter: Any = {"id": entry.id, "event": entry.data or b"", "reason": reason}
+            letter: Any = {"id": entry.id, "event": (entry.data or b"")[:_SHOWN], "reason": reason}
             pipeline.xadd(REFUSED, letter, maxlen=REFUSED_KEPT, approximate=True)
         pipeline.execute()
 

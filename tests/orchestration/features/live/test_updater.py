@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from orchestration.features.live import updater as updater_module
-from orchestration.features.live.base import read_base
+from orchestration.features.live.base import base_key, read_base
 from orchestration.features.live.events import Departure, Progress, Scheduled, encode, micros
 from orchestration.features.live.journal import Journal, JournalTakenError
 from orchestration.features.live.late import read_late
@@ -105,6 +105,7 @@ def test_a_journal_whose_last_line_is_torn_goes_on_before_it(stand: Stand) -> No
     send(stand.stream, EVERYTHING)
     with stand.updater() as updater:
         run(updater)
+    assert [refill.reason for refill in stand.refills] == ["the store lost its memory"]
     assert all_is_there(stand)
     assert stand.watermark().events == len(EVERYTHING)
     assert path.read_bytes().count(b"\n") >= len(EVERYTHING)
@@ -195,7 +196,32 @@ def test_an_online_store_of_another_updater_is_left_and_told(stand: Stand) -> No
         stand.online.set(watermark_key(), msgspec.json.encode(theirs))
         run(updater)
         assert "another updater" in updater.problem
+        send(stand.stream, EVERYTHING[:1])
+        run(updater)
+        assert "another updater" in stand.watermark().problem
+        send(stand.stream, EVERYTHING[1:2])
+        run(updater)
+        assert stand.watermark().problem == "", "it has stopped"
         assert stand.refills == []
+
+
+def test_a_base_that_is_damaged_is_put_right(stand: Stand) -> None:
+    base = stand.base()
+    with stand.updater() as updater:
+        run(updater)
+        stand.online.set(base_key(), b"{")
+        run(updater)
+    assert read_base(stand.online) == base
+
+
+def test_a_base_that_is_damaged_before_anybody_has_it_can_be_set_anew(stand: Stand) -> None:
+    stand.online.set(base_key(), b"{")
+    with stand.updater() as updater:
+        run(updater)
+        assert updater.problem == NO_BASE
+        stand.base()
+        run(updater)
+        assert updater.problem == ""
 
 
 def test_what_is_no_event_is_set_aside_with_the_reason(stand: Stand) -> None:
