@@ -97,8 +97,15 @@ test-full: setup ## what is too long for every change: a whole year in one run, 
 	@$(PYTEST) -m full
 
 .PHONY: bench
-bench: setup bench-tools .venv-bench/installed ## the gateway beside direct Triton, nginx and FastAPI, in minutes; BENCH=--help lists options
+bench: bench-gateway bench-features ## both benchmarks, a quarter of an hour; BENCH= takes options that both know
+
+.PHONY: bench-gateway
+bench-gateway: setup bench-tools .venv-bench/installed ## the gateway beside direct Triton, nginx and FastAPI, in minutes; BENCH=--help lists options
 	@$(BIN)/python -m tests.bench.gateway $(BENCH)
+
+.PHONY: bench-features
+bench-features: setup ## reads, writes and joins of features beside Feast's own, in minutes; BENCH=--help lists options
+	@$(BIN)/python -m tests.bench.features $(BENCH)
 
 # Without nginx its targets are skipped by name, without wrk all. Debian starts nginx when it installs it: not wanted here.
 .PHONY: bench-tools

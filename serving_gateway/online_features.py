@@ -5,19 +5,23 @@ Views of the same entities share a Redis hash, so one HMGET reads all of them.
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from serving_gateway.contracts.model import ModelContract, stored_features
 from serving_gateway.contracts.online_layout import (
+    GLOBAL_VALUES,
     FeatureField,
     StoredValue,
     ValueType,
     ViewLayout,
     decode_timestamp,
     decode_value,
-    entity_key,
+    key_prefix,
+    key_value,
 )
 from serving_gateway.contracts.prediction import ViewAge
 from serving_gateway.online_connection import OnlineStore
@@ -30,6 +34,9 @@ _DECODED: dict[ValueType, tuple[type, ...]] = {
     "double_list": (array,),
     **dict.fromkeys(("int32", "int64", "double", "float", "unix_timestamp"), _NUMBER),
 }
+_Picked = str | tuple[str, ...]
+# timestamp in UTC seconds since the epoch, values by feature
+_Stored: TypeAlias = "tuple[float | None, dict[str, StoredValue | None]]"
 
 
 class FeaturesUnavailableError(Exception):
@@ -48,76 +55,103 @@ class ViewRow(Struct, frozen=True):
 
 
 class _View(Struct, frozen=True):
-    layout: ViewLayout
-    features: tuple[FeatureField, ...]
+    name: str
+    ttl_s: int
+    features: tuple[tuple[str, ValueType], ...]
     at: int  # where its timestamp stands in the hash fields that are read; its features follow
+    missing: ViewRow
 
 
-class _EntityReads(Struct, frozen=True):
-    join_keys: tuple[str, ...]
-    fields: list[bytes]
-    views: list[_View]
+class _EntityReads:
+    """The views of the same entities: one hash a key, one HMGET. What is the same for every key is encoded once."""
 
+    def __init__(self, project: str, join_keys: tuple[str, ...]) -> None:
+        self.views: list[_View] = []
+        self._fields: list[bytes] = []
+        self._project = project.encode()
+        self._prefix = key_prefix(join_keys)
+        self._before = self._after = b""
+        #: The request's entities that are the key: one value, or a tuple of several in the order of the join keys.
+        self.pick: Callable[[dict[str, str]], _Picked] = (
+            itemgetter(*join_keys) if join_keys else lambda _: GLOBAL_VALUES
+        )
 
-class _Stored(Struct, frozen=True):
-    timestamp_s: float | None
-    values: "dict[str, StoredValue | None]"
+    def add(self, layout: ViewLayout, features: tuple[FeatureField, ...]) -> None:
+        """Read `features` of this view too."""
+        missing = ViewRow({}, ViewAge(view=layout.name, status="missing"))
+        named = tuple((f.name, f.dtype) for f in features)
+        self.views.append(_View(layout.name, layout.ttl_s, named, len(self._fields), missing))
+        self._fields += [layout.timestamp_field, *(bytes.fromhex(f.field) for f in features)]
+        # HMGET <key> <fields>, cut where the key stands
+        self._before, self._after = command(b"HMGET", b"", *self._fields).split(b"$0\r\n\r\n", 1)
+
+    def asked(self, picked: _Picked) -> tuple[bytes, bytes]:
+        """Redis key of what `pick` gave, and the command that reads all fields of all views of it."""
+        values = key_value(picked) if isinstance(picked, str) else b"".join(map(key_value, picked))
+        key = self._prefix + values + self._project
+        return key, b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after)
+
+    def stored(self, reply: list[bytes | None]) -> list[_Stored]:
+        """What the reply holds of each view. Raises FeaturesUnavailableError."""
+        return [_stored(view, reply) for view in self.views]
+
+    def aged(self, stored: list[_Stored], event_time_us: int) -> dict[str, ViewRow]:
+        """The views by name as they are at an event time."""
+        now_s, rows = event_time_us / 1e6, {}
+        for view, (timestamp_s, values) in zip(self.views, stored, strict=True):
+            if timestamp_s is None:
+                rows[view.name] = view.missing
+                continue
+            age_s = now_s - timestamp_s
+            if view.ttl_s and age_s > view.ttl_s:
+                rows[view.name] = ViewRow({}, ViewAge(view=view.name, status="expired", age_s=age_s))
+            else:
+                rows[view.name] = ViewRow(values, ViewAge(view=view.name, status="present", age_s=age_s))
+        return rows
 
 
 class OnlineFeatures:
     """Reads what one contract's inputs need."""
 
     def __init__(self, contract: ModelContract, store: OnlineStore) -> None:
-        self._project = contract.project
         self._store = store
         self._reads = _plan(contract)
         #: What `read` would give for a row of which nothing is stored.
-        self.missing = {
-            view.layout.name: ViewRow({}, ViewAge(view=view.layout.name, status="missing"))
-            for reads in self._reads
-            for view in reads.views
-        }
+        self.missing = {view.name: view.missing for reads in self._reads for view in reads.views}
 
     async def read(self, rows: Sequence[tuple[dict[str, str], int]], deadline: float) -> list[dict[str, ViewRow]]:
         """Views by name for each (entities, event time in UTC microseconds), before `deadline` (event loop time).
 
-        Raises FeaturesUnavailableError.
+        A key that many rows share is read and decoded once. Raises FeaturesUnavailableError.
         """
-        wanted: dict[tuple[int, bytes], None] = {}
-        row_keys = []
-        for entities, _ in rows:
-            keys = [(at, self._key(reads, entities)) for at, reads in enumerate(self._reads)]
-            wanted.update(dict.fromkeys(keys))
-            row_keys.append(keys)
-        found = dict(zip(wanted, await self._fetch(list(wanted), deadline), strict=True))
-        return [
-            {
-                view.layout.name: _aged(view.layout, stored, event_time_us / 1e6)
-                for at, key in keys
-                for view, stored in zip(self._reads[at].views, found[at, key], strict=True)
-            }
-            for (_, event_time_us), keys in zip(rows, row_keys, strict=True)
-        ]
+        picked = [[reads.pick(entities) for entities, _ in rows] for reads in self._reads]
+        distinct = [dict.fromkeys(of_rows) for of_rows in picked]
+        asked = [reads.asked(one) for reads, keys in zip(self._reads, distinct, strict=True) for one in keys]
+        answered = zip(asked, await self._fetch(asked, deadline), strict=True)
+        replies = iter([reply for _, reply in answered])
+        found: list[dict[str, ViewRow]] = [{} for _ in rows]
+        for reads, keys, of_rows in zip(self._reads, distinct, picked, strict=True):
+            stored = {one: reads.stored(next(replies)) for one in keys}
+            aged: dict[_Picked, tuple[int, dict[str, ViewRow]]] = {}  # the last event time of each key, and its views
+            for views, one, (_, event_time_us) in zip(found, of_rows, rows, strict=True):
+                known = aged.get(one)
+                if known is None or known[0] != event_time_us:
+                    known = aged[one] = event_time_us, reads.aged(stored[one], event_time_us)
+                views.update(known[1])
+        return found
 
-    def _key(self, reads: _EntityReads, entities: dict[str, str]) -> bytes:
-        return entity_key(self._project, reads.join_keys, tuple(entities[name] for name in reads.join_keys))
-
-    async def _fetch(self, wanted: list[tuple[int, bytes]], deadline: float) -> list[list[_Stored]]:
-        if not wanted:
+    async def _fetch(self, asked: list[tuple[bytes, bytes]], deadline: float) -> list[list[bytes | None]]:
+        if not asked:
             return []
-        commands = [command(b"HMGET", key, *self._reads[at].fields) for at, key in wanted]
+        keys, commands = zip(*asked, strict=True)
         try:
-            replies = await self._store.read([key for _, key in wanted], commands, deadline)
+            return await self._store.read(keys, commands, deadline)
         except TimeoutError as error:
             raise FeaturesUnavailableError("the online store does not answer in time") from error
         except StoreLostError as error:
             raise FeaturesUnavailableError(
                 f"the online store does not answer: {error}", answered=error.answered
             ) from error
-        return [
-            [_stored(view, reply) for view in self._reads[at].views]
-            for (at, _), reply in zip(wanted, replies, strict=True)
-        ]
 
 
 def _plan(contract: ModelContract) -> list[_EntityReads]:
@@ -127,35 +161,21 @@ def _plan(contract: ModelContract) -> list[_EntityReads]:
         needed = [f for f in layout.features if (layout.name, f.name) in used]
         if not needed:
             continue
-        reads = by_keys.setdefault(layout.join_keys, _EntityReads(layout.join_keys, [], []))
-        reads.views.append(_View(layout, tuple(needed), len(reads.fields)))
-        reads.fields.extend([layout.timestamp_field, *(bytes.fromhex(f.field) for f in needed)])
+        reads = by_keys.setdefault(layout.join_keys, _EntityReads(contract.project, layout.join_keys))
+        reads.add(layout, tuple(needed))
     return list(by_keys.values())
 
 
 def _stored(view: _View, reply: list[bytes | None]) -> _Stored:
-    encoded = reply[view.at + 1 : view.at + 1 + len(view.features)]
+    at = view.at
+    values: dict[str, StoredValue | None] = {}
     try:
-        timestamp = decode_timestamp(reply[view.at])
-        values = {f.name: _decoded(f, data) for f, data in zip(view.features, encoded, strict=True)}
+        timestamp_s = decode_timestamp(reply[at])
+        for name, dtype in view.features:
+            at += 1
+            value = values[name] = decode_value(reply[at])
+            if value is not None and type(value) not in _DECODED[dtype]:
+                raise ValueError(f"{name} is not a {dtype}: {value!r}")  # noqa: TRY301
     except (ValueError, IndexError, struct.error) as error:
-        raise FeaturesUnavailableError(
-            f"view {view.layout.name} holds unreadable values: {error}", answered=True
-        ) from error
-    return _Stored(timestamp, values)
-
-
-def _decoded(feature: FeatureField, data: bytes | None) -> "StoredValue | None":
-    value = decode_value(data)
-    if value is not None and type(value) not in _DECODED[feature.dtype]:
-        raise ValueError(f"{feature.name} is not a {feature.dtype}: {value!r}")
-    return value
-
-
-def _aged(layout: ViewLayout, stored: _Stored, event_time_s: float) -> ViewRow:
-    if stored.timestamp_s is None:
-        return ViewRow({}, ViewAge(view=layout.name, status="missing"))
-    age = event_time_s - stored.timestamp_s
-    if layout.ttl_s and age > layout.ttl_s:
-        return ViewRow({}, ViewAge(view=layout.name, status="expired", age_s=age))
-    return ViewRow(stored.values, ViewAge(view=layout.name, status="present", age_s=age))
+        raise FeaturesUnavailableError(f"view {view.name} holds unreadable values: {error}", answered=True) from error
+    return timestamp_s, values

@@ -1,16 +1,21 @@
 """Feature views and training rows, and their materialization to the online store. `lake` holds the step of the first."""
 
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from orchestration.defs.common import OWNERS, parse_days, table_schema
+from orchestration.features.breaking import Breach, breaches
 from orchestration.features.columns import training_columns, view_table
-from orchestration.features.views import view_window
+from orchestration.features.views import FEATURE_SERVICE, view_window
 from orchestration.settings import ROOT, Settings
+from serving_gateway.control.store import RolloutStore
 
 FEATURE_REPO = ROOT / "feature_repo"
+CONTRACTS_CHECK = "served_contracts_hold"
 
 
 feature_views = dg.AssetKey("feature_views")
@@ -45,18 +50,98 @@ def feature_specs() -> list[dg.AssetSpec]:
     ]
 
 
-@dg.asset(group_name="features", kinds={"feast"}, tags={"layer": "features"}, owners=OWNERS)
-def feature_registry() -> dg.MaterializeResult:
-    """Feast's registry by `feast apply`, and the Redis layout that the model contracts carry."""
+class RegistryConfig(dg.Config):
+    """What may break."""
+
+    accept_breaking: list[str] = Field(
+        default=[],
+        description="Served models that these definitions may break, each as `model:version`, as the failed check "
+        "served_contracts_hold names them. They go on reading what is no longer kept up to date: replace them soon.",
+    )
+
+
+@dg.asset(
+    group_name="features",
+    kinds={"feast"},
+    tags={"layer": "features"},
+    owners=OWNERS,
+    check_specs=[
+        dg.AssetCheckSpec(
+            CONTRACTS_CHECK,
+            asset="feature_registry",
+            blocking=True,
+            description="The definitions keep what every served model reads: views, join keys, TTLs, features, types, keys. "
+            "Else nothing is applied.",
+        )
+    ],
+)
+def feature_registry(
+    context: dg.AssetExecutionContext, config: RegistryConfig
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Feast's registry by `feast apply`, and the Redis layout that the model contracts carry.
+
+    The way to apply definitions: before anything is changed, they are held against the contracts of the served models.
+    """
     from orchestration.features.layout import view_layouts, write_layouts
     from orchestration.features.store import apply
 
     settings = Settings.load()
-    layouts = view_layouts(apply(FEATURE_REPO, settings.home, settings.features_redis_url))
+    check = _held_against_served(settings, frozenset(config.accept_breaking))
+    yield check
+    if not check.passed:
+        raise dg.Failure(check.description, allow_retries=False)
+    if check.severity == dg.AssetCheckSeverity.WARN:
+        context.log.warning(check.description)
+    store = apply(FEATURE_REPO, settings.home, settings.features_redis_url, settings.feast_registry)
+    layouts = view_layouts(store)
     write_layouts(settings.feature_layout, layouts)
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={"views": len(layouts), "features": sum(len(layout.features) for layout in layouts)}
     )
+
+
+def _held_against_served(settings: Settings, accepted: Collection[str]) -> dg.AssetCheckResult:
+    """The check, from the definitions as they would be applied. It fails too where it cannot be told what is served."""
+    from orchestration.features.layout import planned
+    from orchestration.features.served import ServedUnknownError, served_models
+    from orchestration.features.store import rehearsed
+
+    try:
+        served = served_models(RolloutStore.connect(settings.redis_url))
+    except ServedUnknownError as error:
+        return _check([], str(error), passed=False)
+    services = {FEATURE_SERVICE, *(model.contract.feature_service for model in served)}
+    with rehearsed(FEATURE_REPO, settings.home, settings.features_redis_url) as store:
+        plan = planned(store, services)
+    found = [breach for model in served for breach in breaches(model, plan)]
+    refused = [breach for breach in found if breach.model not in accepted]
+    if refused:
+        names = ", ".join(sorted({f"`{breach.model}`" for breach in refused}))
+        todo = f"Nothing was applied. Take the change back, or name {names} in accept_breaking"
+        return _check(found, f"served models would break: {_listed(refused)}. {todo}", passed=False)
+    if FEATURE_SERVICE not in plan.services:
+        return _check(
+            [], f"the definitions have no feature service {FEATURE_SERVICE}: nothing was applied", passed=False
+        )
+    if found:
+        return _check(found, f"accepted, served models break: {_listed(found)}", passed=True)
+    names = ", ".join(f"{model.name} ({', '.join(model.arms)})" for model in served)
+    return _check([], f"kept for {names}" if served else "no model is served: nothing can break", passed=True)
+
+
+def _check(found: Sequence[Breach], reason: str, *, passed: bool) -> dg.AssetCheckResult:
+    rows = [dg.TableRecord({name: str(value) for name, value in asdict(breach).items()}) for breach in found]
+    return dg.AssetCheckResult(
+        check_name=CONTRACTS_CHECK,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if passed and found else dg.AssetCheckSeverity.ERROR,
+        description=reason,
+        metadata={"reason": reason, "breaches": dg.MetadataValue.table(rows)} if rows else {"reason": reason},
+    )
+
+
+def _listed(found: Sequence[Breach]) -> str:
+    return "; ".join(map(str, found))
 
 
 class OnlineConfig(dg.Config):
@@ -67,7 +152,13 @@ class OnlineConfig(dg.Config):
     )
     empty_first: bool = Field(
         default=False,
-        description="Delete what is there. A replay that turns the clock back needs it, for Feast keeps newer rows.",
+        description="Delete what is there first, for Feast keeps newer rows: a wrong materialization is undone so. Events "
+        "that came over the stream since are applied again.",
+    )
+    rewind: bool = Field(
+        default=False,
+        description="Give up what came after that day: delete what is there and forget the events since. A replay that "
+        "turns the clock back needs it.",
     )
 
 
@@ -79,14 +170,24 @@ class OnlineConfig(dg.Config):
     owners=OWNERS,
 )
 def online_store(config: OnlineConfig) -> dg.MaterializeResult:
-    """The latest row of every entity in Redis, by `feast materialize`."""
+    """The latest row of every entity in Redis, by `feast materialize`: the base from which the updater goes on."""
+    import redis
+
+    from orchestration.features.live.base import set_base
     from orchestration.features.store import empty_online, materialize, online_client, open_store
 
     settings = Settings.load()
     until, _ = view_window(*parse_days(config.as_of, "9999-12-31"))
     client = online_client(settings.features_redis_url)
-    emptied = empty_online(client) if config.empty_first else 0
-    materialize(open_store(FEATURE_REPO, settings.home, settings.features_redis_url), until)
+    emptied = empty_online(client) if config.empty_first or config.rewind else 0
+    store = open_store(FEATURE_REPO, settings.home, settings.features_redis_url, settings.feast_registry)
+    materialize(store, until)
+    base = set_base(client, redis.Redis.from_url(settings.redis_url), until, rewind=config.rewind)
     return dg.MaterializeResult(
-        metadata={"as of": until.isoformat(), "keys emptied": emptied, "keys in Redis": int(client.dbsize())}
+        metadata={
+            "as of": until.isoformat(),
+            "keys emptied": emptied,
+            "keys in Redis": int(client.dbsize()),
+            "base": base.id,
+        }
     )

@@ -51,3 +51,8 @@ report_drift = dg.define_asset_job(
     selection=["prediction_log", "drift_report"],
     description="Land the prediction log and compare the last day with the training window.",
 )
+check_skew = dg.define_asset_job(
+    "check_skew",
+    selection=["prediction_log", "skew_report"],
+    description="Land the prediction log and compare a day's served features with the offline store, row by row.",
+)

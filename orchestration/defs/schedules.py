@@ -83,6 +83,22 @@ def daily_drift_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 
 @dg.schedule(
+    cron_schedule=_cron("CRON_SKEW", _SETTINGS.cron_skew),
+    job_name="check_skew",
+    default_status=RUNNING,
+    description="The newest day of requests with stored features, recomputed and compared with what was served.",
+)
+@or_skip
+def daily_skew_check(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run for a stand of the event clock: a clock that rests has nothing new to compare."""
+    _require_served()
+    require_idle(context.instance, "check_skew")
+    run_key = event_now().isoformat()
+    require_new(context.instance, "check_skew", run_key)
+    return dg.RunRequest(run_key=run_key)
+
+
+@dg.schedule(
     cron_schedule=_cron("CRON_LANDING", _SETTINGS.cron_landing),
     job_name="land_predictions",
     default_status=RUNNING,

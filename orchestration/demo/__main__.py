@@ -23,6 +23,7 @@ from orchestration.embedded.environment import NotReadyToStartError
 from orchestration.embedded.stack import Stack
 from orchestration.embedded.terminal import end_like_interrupt
 from orchestration.ingestion.partitions import MissingPartitionError
+from orchestration.replay.feed import NotAppliedError
 from orchestration.settings import Settings
 
 Step = tuple[str, str, Callable[[Story, Live], None]]
@@ -45,6 +46,7 @@ EXPECTED = (
     MissingPartitionError,
     TimeoutError,
     httpx.HTTPError,
+    NotAppliedError,
     redis.RedisError,
     ValueError,
 )

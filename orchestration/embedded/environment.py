@@ -49,7 +49,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     for name, folder in folders.items():
         if unfit := [character for character in str(folder) if character in '%"\\?' or not character.isprintable()]:
             raise NotReadyToStartError(f"{name} must not contain {unfit[0]!r}: {str(folder)!r}")
-    for needed in ("log", "redis", "mlflow", "triton/repository", "dagster", "gateway", "lake"):
+    for needed in ("log", "redis", "mlflow", "triton/repository", "dagster", "gateway", "lake", "feast"):
         (settings.home / needed).mkdir(parents=True, exist_ok=True)
     try:
         (settings.reports / "drift").mkdir(parents=True, exist_ok=True)
@@ -64,6 +64,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         "REDIS_SERVER": _redis_server(),
         "SUPERVISOR_SOCKET": str(socket_path(settings.home)),
         "REDIS_CONNECTION": f"127.0.0.1:{settings.redis_port}",
+        "FEAST_REGISTRY": settings.feast_registry,
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

@@ -1,20 +1,19 @@
 """Write and read the online store by its exported layout: Feast's bytes without Feast."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 import polars as pl
 import redis
 from msgspec import Struct
 
+from orchestration.features.encode import TIME, encode
+from orchestration.features.redis_pipeline import exchange, hset
 from serving_gateway.contracts.online_layout import (
     FeatureField,
     StoredValue,
     ViewLayout,
     decode_timestamp,
     decode_value,
-    encode_timestamp,
-    encode_value,
     entity_key,
 )
 
@@ -27,7 +26,7 @@ class OnlineRow(Struct, frozen=True):
 
 
 class OnlineWriter:
-    """Applies rows of feature views to Redis, in pipelines."""
+    """Applies rows of feature views to Redis, encoded by columns."""
 
     def __init__(self, client: "redis.Redis", project: str, layouts: Iterable[ViewLayout]) -> None:
         self._redis = client
@@ -43,13 +42,16 @@ class OnlineWriter:
 
         Raises:
             KeyError: for a view outside the layout.
+            ValueError: naming view and column, for values that cannot be stored; nothing was written.
+            redis.RedisError: some rows may be written; all may be written again.
         """
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for view, frame in rows.items():
-                layout = self._layouts[view]
-                for key, mapping in _hashes(self._project, layout, frame):
-                    pipeline.hset(key, mapping=mapping)  # type: ignore[arg-type]
-            return len(pipeline.execute())
+        batches = []
+        for view, frame in rows.items():
+            layout = self._layouts[view]
+            last = frame.sort(TIME, maintain_order=True)
+            last = last.unique(layout.join_keys, keep="last", maintain_order=True) if layout.join_keys else last.tail(1)
+            batches.append(hset(*encode(last, layout, self._project)))
+        return len(exchange(self._redis, batches))
 
 
 def read_online(
@@ -64,18 +66,6 @@ def read_online(
         for values in keys:
             pipeline.hmget(entity_key(project, layout.join_keys, values), fields)
         return [_row(layout.features, found) for found in pipeline.execute()]
-
-
-def _hashes(project: str, layout: ViewLayout, frame: pl.DataFrame) -> Iterable[tuple[bytes, dict[bytes, bytes]]]:
-    last = frame.sort("event_timestamp", maintain_order=True)
-    last = last.unique(layout.join_keys, keep="last", maintain_order=True) if layout.join_keys else last.tail(1)
-    times = last["event_timestamp"].to_physical().to_list()
-    entities = last.select(layout.join_keys).rows() if layout.join_keys else [()] * last.height
-    fields = [(bytes.fromhex(f.field), f.dtype, last[f.name].to_list()) for f in layout.features]
-    for i, (time_us, entity) in enumerate(zip(times, entities, strict=True)):
-        mapping = {field: encode_value(dtype, values[i]) for field, dtype, values in fields}
-        mapping[layout.timestamp_field] = encode_timestamp(time_us)
-        yield entity_key(project, layout.join_keys, cast("tuple[str, ...]", entity)), mapping
 
 
 def _row(features: Sequence[FeatureField], found: Sequence[bytes | None]) -> OnlineRow | None:

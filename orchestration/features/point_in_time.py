@@ -43,7 +43,13 @@ def inputs_at(rows: pl.DataFrame, views: Mapping[str, pl.DataFrame], inputs: Seq
         RuntimeError: if a join lost or multiplied rows.
     """
     read = dict.fromkeys(view for i in inputs for view, _ in stored_features(i.source))
-    current = {name: positions(rows, views[name], BY_NAME[name]) for name in read}
+    return inputs_of(rows, views, {name: positions(rows, views[name], BY_NAME[name]) for name in read}, inputs)
+
+
+def inputs_of(
+    rows: pl.DataFrame, views: Mapping[str, pl.DataFrame], current: Mapping[str, pl.Series], inputs: Sequence[Input]
+) -> pl.DataFrame:
+    """`inputs_at` where it is known which row of each view is read: its position in `views`, null for none."""
     now_s = rows["event_timestamp"].dt.cast_time_unit("us").to_physical().to_numpy() / 1e6
     return pl.DataFrame([_evaluate(i.source, rows, now_s, views, current).alias(i.name) for i in inputs])
 

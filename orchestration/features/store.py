@@ -3,13 +3,15 @@
 import os
 import runpy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestration.features.views import PROJECT, VIEWS
+from orchestration.settings import default_registry
 from serving_gateway.contracts.online_address import parse_address
 
 if TYPE_CHECKING:
@@ -52,9 +54,26 @@ def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
     return sentinel.master_for(address.master)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def open_store(repo: Path, home: Path, redis_url: str) -> Any:
-    """The `feast.FeatureStore` of `repo` (the folder of feature_store.yaml), with `home` as PLATFORM_HOME."""
-    with _environment(home, redis_url):
+def feast_environment(home: Path, redis_url: str, registry: str = "") -> dict[str, str]:
+    """The variables that feature_repo reads, also under Feast's command line.
+
+    Args:
+        home: PLATFORM_HOME.
+        redis_url: the online store. Raises ValueError for what `connection_string` does.
+        registry: the registry's address in SQLAlchemy's form; empty: SQLite under `home`.
+    """
+    return {
+        "PLATFORM_HOME": str(home),
+        "REDIS_CONNECTION": connection_string(redis_url),
+        "FEAST_REGISTRY": registry or default_registry(home),
+    }
+
+
+def open_store(repo: Path, home: Path, redis_url: str, registry: str = "") -> Any:
+    """The `feast.FeatureStore` of `repo` (the folder of feature_store.yaml); the rest as `feast_environment` has it."""
+    environment = feast_environment(home, redis_url, registry)
+    _prepare_database(environment["FEAST_REGISTRY"])
+    with _set(environment):
         from feast import FeatureStore
 
         store = FeatureStore(repo_path=str(repo))
@@ -62,18 +81,29 @@ def open_store(repo: Path, home: Path, redis_url: str) -> Any:
     return store
 
 
-def apply(repo: Path, home: Path, redis_url: str) -> Any:
+def apply(repo: Path, home: Path, redis_url: str, registry: str = "") -> Any:
     """Register the definitions of `repo`, as `feast apply` does; returns the `feast.FeatureStore`."""
     from feast import Entity, FeatureService, FeatureView, Project
 
     for view in VIEWS:  # Feast warns of folders that are not there yet
         (home / "lake" / "features" / view.name).mkdir(parents=True, exist_ok=True)
-    store = open_store(repo, home, redis_url)
-    with _environment(home, redis_url):
+    store = open_store(repo, home, redis_url, registry)
+    with _set(feast_environment(home, redis_url, registry)):
         defined = runpy.run_path(str(repo / DEFINITIONS)).values()
     with _quiet():
         store.apply([d for d in defined if isinstance(d, Project | Entity | FeatureView | FeatureService)])
     return store
+
+
+@contextmanager
+def rehearsed(repo: Path, home: Path, redis_url: str) -> Iterator[Any]:
+    """A `feast.FeatureStore` with the definitions of `repo` applied to a registry of its own, which goes with the block.
+
+    What they come to is Feast's to say (it may infer a schema from the files); neither the platform's registry nor the
+    online store is touched.
+    """
+    with TemporaryDirectory(prefix="registry-") as folder:
+        yield apply(repo, home, redis_url, f"sqlite:///{folder}/registry.sqlite")
 
 
 def materialize(store: Any, until: datetime) -> None:
@@ -81,9 +111,14 @@ def materialize(store: Any, until: datetime) -> None:
 
     Each view is read back by its ttl and no further: older rows would be found expired, and the views of a row a minute
     stay small. Feast ignores rows older than what is stored: to go back in time, `empty_online` first.
+
+    Raises LookupError where the registry holds no view: nothing would be written, and nobody would hear of it.
     """
+    views = store.list_feature_views()
+    if not views:
+        raise LookupError("Feast's registry holds no views: materialize feature_registry first")
     with _quiet():
-        for view in store.list_feature_views():
+        for view in views:
             since = until - (view.ttl or timedelta(days=365))
             store.materialize(since, until, feature_views=[view.name])
 
@@ -115,10 +150,29 @@ def _check_kind(store: Any, url: str) -> None:
         )
 
 
+def _prepare_database(registry: str) -> None:
+    """SQLite makes its file, not the folder; and in its own journal mode readers would wait for each that writes."""
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        address = make_url(registry)
+    except ArgumentError:  # whose message would show the password
+        raise ValueError(
+            "FEAST_REGISTRY is no address of a database: it must read like sqlite:////absolute/path or"
+            " postgresql+psycopg://user:password@host/database"
+        ) from None
+    if address.get_backend_name() == "sqlite" and address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(address)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # kept in the file
+        engine.dispose()
+
+
 @contextmanager
-def _environment(home: Path, redis_url: str) -> Iterator[None]:
-    """The variables that feature_repo reads, for as long as Feast reads them."""
-    wanted = {"PLATFORM_HOME": str(home), "REDIS_CONNECTION": connection_string(redis_url)}
+def _set(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables, for as long as Feast reads them."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

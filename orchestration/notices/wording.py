@@ -48,6 +48,17 @@ def failed_run(run: FailedRun) -> Notice:
     )
 
 
+def stale_features(reason: str, link: str, time: datetime) -> Notice:
+    """The online store is behind what the policy allows."""
+    return Notice(
+        severity="SEV3",
+        title="Live features are stale",
+        text=f"{reason}. Answers still come, from older features; nothing is rolled back for that.",
+        link=link,
+        time=time,
+    )
+
+
 def online_store_lost(reason: str, seconds: float, rows: int, time: datetime, link: str) -> Notice:
     """The online store had lost what was in it, and was written anew from journal and lake."""
     return Notice(

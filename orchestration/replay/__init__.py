@@ -1,1 +1,1 @@
-"""Replay of past days in event time: features of a minute first, then the requests of that minute."""
+"""Replay of past days in event time: the events of a minute first, then its requests."""

@@ -1,16 +1,16 @@
-"""Drive the platform through past minutes: apply the features of a minute, set the clock, ask the gateway."""
+"""Drive the platform through past minutes: send what happened in a minute, set the clock, ask the gateway."""
 
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from orchestration.features.online import OnlineWriter
 from orchestration.features.training import ENTITIES, REQUEST_FIELDS
+from orchestration.replay.feed import Feed
 from orchestration.replay.timeline import Minute
 from serving_gateway.control.store import RolloutStore
 
@@ -32,12 +32,12 @@ class Tally:
 
 
 class Replay:
-    """One client in event time. `tally` grows as it goes and may be read from another thread."""
+    """One client in event time. `tally` grows as it goes and may be read from another thread; `feed` sends its events."""
 
-    def __init__(self, gateway_url: str, store: RolloutStore, writer: OnlineWriter) -> None:
+    def __init__(self, gateway_url: str, store: RolloutStore, feed: Feed) -> None:
         self._url = f"{gateway_url}/predict"
         self._store = store
-        self._writer = writer
+        self.feed = feed
         self.tally = Tally()
 
     def run(
@@ -49,13 +49,16 @@ class Replay:
     ) -> Tally:
         """Replay `minutes`, as fast as answers come or at a pace; the same minutes give the same predictions.
 
-        Every feature row of a minute is in the online store before its first request is sent.
+        Every event of a minute can be read in the online store before its first request is sent. Raises NotAppliedError
+        where the updater does not see to that.
         """
         with httpx.Client(timeout=10, trust_env=False) as http:
             for minute in minutes:
                 began = time.monotonic()
-                self._writer.write(minute.features)
+                self.feed.send(minute.events, minute.at)
                 self._store.advance_clock(minute.at)
+                if minute.requests:
+                    self.feed.wait()
                 for row in minute.requests:
                     self._ask(http, row)
                 after_minute(minute)
@@ -63,7 +66,7 @@ class Replay:
                     time.sleep(max(0.0, began + 1 / minutes_per_second - time.monotonic()))
         return self.tally
 
-    def _ask(self, http: httpx.Client, row: dict[str, Any]) -> None:
+    def _ask(self, http: httpx.Client, row: Mapping[str, Any]) -> None:
         instance = {name: row[name] for name in (*ENTITIES, *REQUEST_FIELDS)}
         body = {
             "request_id": row["request_id"],

@@ -1,14 +1,15 @@
-"""Past days as a sequence of minutes, each with what became known and what was asked."""
+"""Past days as a sequence of minutes, each with what happened and what was asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from orchestration.features.views import VIEWS, view_window
+from orchestration.features.live.events import Event
+from orchestration.features.live.lake import events_between
+from orchestration.features.views import view_window
 from orchestration.ingestion.partitions import read_partitions
 
 _MINUTE = timedelta(minutes=1)
@@ -16,19 +17,18 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Minute:
-    """`features` maps a view to its rows with an event time in (at - 1 min, at]; `requests` are training rows asked at `at`."""
+    """`events` have an event time in (at - 1 min, at]; `requests` are training rows asked at `at`."""
 
     at: datetime
-    features: dict[str, pl.DataFrame]
-    requests: list[dict[str, Any]]
+    events: Sequence[Event]
+    requests: Sequence[Mapping[str, Any]]
 
 
-def timeline(features: Path, training: Path, start: date, end: date) -> Iterator[Minute]:
+def timeline(lake: Path, start: date, end: date) -> Iterator[Minute]:
     """Minutes of the days [start, end), in order.
 
     Args:
-        features: folder of the feature views' partitions.
-        training: folder of the training rows' partitions: who asked, with which request fields, and when.
+        lake: the lake's folder: what happened is in raw/, and who asked, with which request fields and when, in training/.
         start: first day, of the flights' scheduled departure.
         end: day after the last.
 
@@ -36,20 +36,20 @@ def timeline(features: Path, training: Path, start: date, end: date) -> Iterator
         MissingPartitionError: naming the days to materialize first.
     """
     first, last = view_window(start, end)
-    rows = {view.name: _by_minute(read_partitions(features / view.name, start, end)) for view in VIEWS}
-    asked = _by_minute(read_partitions(training, start, end).sort("event_timestamp", "request_id"))
+    asked = read_partitions(lake / "training", start, end).sort("event_timestamp", "request_id").to_dicts()
+    requests = _by_minute(asked, lambda row: row["event_timestamp"])
+    happened = sorted(events_between(lake, start, end), key=lambda event: event.event_time)
+    events = _by_minute(happened, lambda event: event.event_time)
     at = first
     while at < last:
-        yield Minute(
-            at=at,
-            features={view: minutes[at] for view, minutes in rows.items() if at in minutes},
-            requests=asked[at].to_dicts() if at in asked else [],
-        )
+        yield Minute(at, events.get(at, ()), requests.get(at, ()))
         at += _MINUTE
 
 
-def _by_minute(frame: pl.DataFrame) -> dict[datetime, pl.DataFrame]:
-    # rounded up: a row is applied when its minute has fully passed, never before it was known
-    minute = (pl.col("event_timestamp") - pl.duration(microseconds=1)).dt.truncate("1m") + pl.duration(minutes=1)
-    parts = frame.with_columns(__minute=minute).partition_by("__minute", as_dict=True, include_key=False)
-    return {key[0]: part for key, part in parts.items()}
+def _by_minute(ordered: Iterable[Any], instant: Any) -> dict[datetime, list[Any]]:
+    # rounded up: what happened is sent when its minute has fully passed, never before it was known
+    def minute(item: Any) -> datetime:
+        at: datetime = instant(item)
+        return at + (datetime.min.replace(tzinfo=at.tzinfo) - at) % _MINUTE
+
+    return {at: list(items) for at, items in groupby(ordered, minute)}

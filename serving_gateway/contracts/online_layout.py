@@ -31,14 +31,19 @@ _TAGS: dict[ValueType, int] = {
     "unix_timestamp": 8 << 3 | 0,
     "double_list": 15 << 3 | 2,
 }
+_VARINT_TAGS = frozenset((_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]))
 _DOUBLE = struct.Struct("<d")
 _FLOAT = struct.Struct("<f")
 _U32 = struct.Struct("<I")
+_STRING_OF = struct.Struct("<II")
 # Feast's stand-in entity of views without entities (feast.entity: DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL)
-_NO_ENTITY = (("__dummy_id",), ("",))
+_GLOBAL_JOIN_KEYS = ("__dummy_id",)
+GLOBAL_VALUES = ("",)
 _PACKED = 1 << 3 | 2  # feast.types.DoubleList: field 1, packed
 _SIGN = 1 << 63
 _WRAP = 1 << 64
+_NOT_A_TIME = -_SIGN  # what Feast stores for a null UnixTimestamp
+_CONTINUATIONS = 0x80 + (0x80 << 7) + (0x80 << 14) + (0x80 << 21)  # the bits of a varint of five bytes that say "more"
 
 
 class FeatureField(Struct, frozen=True, kw_only=True):
@@ -69,17 +74,20 @@ class ViewLayout(Struct, frozen=True, kw_only=True):
 
 def entity_key(project: str, join_keys: tuple[str, ...], values: tuple[str, ...]) -> bytes:
     """Redis key of string-valued entities. `join_keys` sorted, `values` in the same order; both empty for global values."""
-    if not join_keys:
-        join_keys, values = _NO_ENTITY
-    parts = [_U32.pack(len(join_keys))]
-    for name in join_keys:
-        encoded = name.encode()
-        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
-    for value in values:
-        encoded = value.encode()
-        parts += (_U32.pack(STRING_TYPE), _U32.pack(len(encoded)), encoded)
-    parts.append(project.encode())
-    return b"".join(parts)
+    values = values if join_keys else GLOBAL_VALUES
+    return b"".join([key_prefix(join_keys), *map(key_value, values), project.encode()])
+
+
+def key_prefix(join_keys: tuple[str, ...]) -> bytes:
+    """What the Redis keys of these sorted join keys begin with. A `key_value` of each follows, then the project's name."""
+    join_keys = join_keys or _GLOBAL_JOIN_KEYS
+    return _U32.pack(len(join_keys)) + b"".join(map(key_value, join_keys))
+
+
+def key_value(value: str) -> bytes:
+    """A join key or its value as part of a Redis key: its type, its length in bytes, its UTF-8."""
+    encoded = value.encode()
+    return _STRING_OF.pack(STRING_TYPE, len(encoded)) + encoded
 
 
 def encode_value(dtype: ValueType, value: "StoredValue | Sequence[float] | None") -> bytes:
@@ -113,8 +121,9 @@ def decode_value(data: bytes | None) -> "StoredValue | None":
     if tag == _TAGS["string"]:
         length, start = _read_varint(data, 1)
         return data[start : start + length].decode()
-    if tag in (_TAGS["int32"], _TAGS["int64"], _TAGS["unix_timestamp"]):
-        return _signed(_read_varint(data, 1)[0])
+    if tag in _VARINT_TAGS:
+        whole = _signed(_read_varint(data, 1)[0])
+        return None if whole == _NOT_A_TIME and tag == _TAGS["unix_timestamp"] else whole
     if tag == _TAGS["double_list"]:
         return _doubles(data)
     raise ValueError(f"unsupported Feast value tag {tag} in {data!r}")
@@ -149,6 +158,10 @@ def decode_timestamp(data: bytes | None) -> float | None:
     """UTC seconds since the epoch of a protobuf `Timestamp`; None when the field is absent."""
     if data is None:
         return None
+    if len(data) == 6:  # whole seconds, from 1978 to 3058
+        tag, a, b, c, d, e = data
+        if tag == 0x08 and a & b & c & d >= 0x80 > e:
+            return float(a + (b << 7) + (c << 14) + (d << 21) + (e << 28) - _CONTINUATIONS)
     seconds, nanos, at = 0, 0, 0
     while at < len(data):
         tag = data[at]
@@ -171,6 +184,10 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    if len(data) >= at + 5:  # five bytes: every instant in seconds from 1978 to 3058
+        a, b, c, d, e = data[at : at + 5]
+        if a & b & c & d >= 0x80 > e:
+            return a + (b << 7) + (c << 14) + (d << 21) + (e << 28) - _CONTINUATIONS, at + 5
     shift = result = 0
     while True:
         byte = data[at]

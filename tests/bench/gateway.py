@@ -1,4 +1,4 @@
-"""`make bench`: the gateway beside direct Triton, nginx and FastAPI, in one run on one machine.
+"""`make bench-gateway`: the gateway beside direct Triton, nginx and FastAPI, in one run on one machine.
 
 Every target scores rows of the same model in every arm. A measurement starts its target afresh, compares its scores with
 ONNX Runtime's, warms it up for a second, loads it over keep-alive connections, and counts until its background work is
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from orchestration.settings import Settings
 from tests.bench import machine, report
@@ -25,17 +25,18 @@ from tests.bench.measure import Bench, NotComparableError, measure, prepare
 from tests.bench.plot import draw
 from tests.bench.rows import Row, merged
 from tests.bench.targets import TARGETS
+from tests.bench.terminal import console as terminal
+from tests.bench.terminal import positive, progress
 from tests.bench.workload import workload
 
 CONCURRENCY = (1, 8, 32)
 REPETITIONS, SECONDS = 3, 5
-WIDTH = 120  # of tables in a file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 when every chosen target was measured or skipped by name, 1 when one failed or nothing could be measured."""
     options = _options(argv)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = terminal()
     if not available():
         console.print(f"Nothing measured: {MISSING}")
         return 1
@@ -74,30 +75,28 @@ def run(options: argparse.Namespace, console: Console) -> Result:
         folder = Path(state)
         prepared = {name: prepare(made, folder, name) for name in names}
         console.print("Starting Redis and Triton, publishing the model as baseline, canary and shadow")
-        with backends(folder, made) as standing, _progress(console) as progress:
+        with backends(folder, made) as standing, progress(console) as bar:
             bench = Bench(made, standing, folder, prepared, options.seconds)
-            found, failed = _measured(bench, list(_plan(names, options.concurrency, options.repetitions)), progress)
+            found, failed = _measured(bench, list(_plan(names, options.concurrency, options.repetitions)), bar)
     return Result(merged(row for row in found if row.target not in failed), skipped, failed)
 
 
-def _measured(
-    bench: Bench, plan: Sequence[tuple[int, int, str]], progress: Progress
-) -> tuple[list[Row], dict[str, str]]:
+def _measured(bench: Bench, plan: Sequence[tuple[int, int, str]], bar: Progress) -> tuple[list[Row], dict[str, str]]:
     """The rows in the order measured, and the targets that failed, with the reason."""
     found, failed = list[Row](), dict[str, str]()
-    task = progress.add_task("", total=len(plan))
+    task = bar.add_task("", total=len(plan))
     for repetition, connections, target in plan:
         if target not in failed:
-            progress.update(task, description=f"{target}, c = {connections}")
+            bar.update(task, description=f"{target}, c = {connections}")
             try:
                 row = measure(bench, target, connections=connections, repetition=repetition)
             except (NotComparableError, LoadError, RuntimeError, OSError) as error:
                 failed[target] = f"failed: {error}"
-                progress.console.print(f"{target} failed: {error}", style="red", markup=False, highlight=False)
+                bar.console.print(f"{target} failed: {error}", style="red", markup=False, highlight=False)
             else:
                 found.append(row)
-                progress.console.print(report.line(row), highlight=False, soft_wrap=True)
-        progress.advance(task)
+                bar.console.print(report.line(row), highlight=False, soft_wrap=True)
+        bar.advance(task)
     return found, failed
 
 
@@ -117,13 +116,13 @@ def _write(options: argparse.Namespace, console: Console, result: Result, facts:
     for table in report.tables(rows):
         console.print(table)
     if options.write_docs:
-        command = f"make bench BENCH='{' '.join(_arguments(options))}'"
+        command = f"make bench-gateway BENCH='{' '.join(_arguments(options))}'"
         report.write_docs(rows, result.skipped | result.failed, facts, command)
     console.print(f"{written}\n{picture}", highlight=False)
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:
-    """What to give to `make bench` for the same again."""
+    """What to give to `make bench-gateway` for the same again."""
     given = [] if options.repetitions == REPETITIONS else [f"--repetitions {options.repetitions}"]
     given += [] if options.seconds == SECONDS else [f"--seconds {options.seconds}"]
     return [*given, "--write-docs"]
@@ -131,11 +130,6 @@ def _arguments(options: argparse.Namespace) -> list[str]:
 
 def _list(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    return Progress(*columns, console=console)
 
 
 def _names(text: str) -> list[str]:
@@ -146,14 +140,8 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number above 0, got {text!r}")
-    return int(text)
-
-
 def _positives(text: str) -> list[int]:
-    return [_positive(part) for part in text.split(",")]
+    return [positive(part) for part in text.split(",")]
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -172,8 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--concurrency", type=_positives, default=list(CONCURRENCY), help=f"connections (default {_list(CONCURRENCY)})"
     )
-    parser.add_argument("--repetitions", type=_positive, default=REPETITIONS, help=f"(default {REPETITIONS})")
-    parser.add_argument("--seconds", type=_positive, default=SECONDS, help=f"of each measurement (default {SECONDS})")
+    parser.add_argument("--repetitions", type=positive, default=REPETITIONS, help=f"(default {REPETITIONS})")
+    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"of each measurement (default {SECONDS})")
     parser.add_argument("--folder", type=Path, default=Settings.load().home / "bench", help="results (.local/bench)")
     parser.add_argument("--write-docs", action="store_true", help="put table and picture into docs/")
     return parser

@@ -38,10 +38,10 @@ class Judged:
 
 def judged(rows: Rows) -> list[Judged]:
     """Every mark, in order."""
-    return [_judged(mark, rows) for mark in MARKS]
+    return [judge(mark, rows) for mark in MARKS]
 
 
-def _judged(mark: Mark, rows: Rows) -> Judged:
+def judge(mark: Mark, rows: Rows) -> Judged:
     sign = "≥" if mark.at_least else "≤"
     wanted = f"{sign} {mark.form.format(mark.bound)}"
     if mark.aim is not None:

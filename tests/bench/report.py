@@ -12,7 +12,7 @@ from tests.servers import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "images" / "gateway-benchmark.png"
-BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
+BEGIN, END = "<!-- written by make bench-gateway -->", "<!-- end of what make bench-gateway writes -->"
 COLUMNS = ("target", "c", "req/s", "to direct", "p50 µs", "p99 µs", "CPU µs/req", "errors", "canary", "shadow")
 _PARTS = {
     "direct": "wrk to Triton, binary tensors, the baseline alone",

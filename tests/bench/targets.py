@@ -97,7 +97,7 @@ def _no_nginx() -> str | None:
 
 
 def _no_fastapi() -> str | None:
-    return None if (BENCH_BIN / "uvicorn").exists() else "no .venv-bench, which `make bench` sets up"
+    return None if (BENCH_BIN / "uvicorn").exists() else "no .venv-bench, which `make bench-gateway` sets up"
 
 
 def _no_group_commit_setting() -> str | None:

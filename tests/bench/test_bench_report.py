@@ -51,7 +51,7 @@ def test_the_page_judges_every_mark_and_says_how_to_run_it_again() -> None:
     judged = rows_below(PAGE, "mark", "measured", "to be", "result")
     assert [row[0] for row in judged] == [mark.what for mark in MARKS]
     assert {row[3] for row in judged} <= {"met", "missed", "not measured"}
-    assert re.search(r"`make bench BENCH='.*--write-docs'`, on:\n\n- \d+ cores of ", written(PAGE))
+    assert re.search(r"`make bench-gateway BENCH='.*--write-docs'`, on:\n\n- \d+ cores of ", written(PAGE))
     assert f"(images/{PICTURE.name})" in PAGE.read_text()
     assert PICTURE.exists()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestration.demo.dagster_runs import DagsterRuns
 
-SCHEDULES = ("daily_features", "weekly_challenger", "daily_drift_report", "log_landing")
+SCHEDULES = ("daily_features", "weekly_challenger", "daily_drift_report", "daily_skew_check", "log_landing")
 # Sensors that start work unasked; tests switch them on when they want it.
 WORKING_SENSORS = ("ingest_completed_days",)
 _SCHEDULE = """query Schedule($of: ScheduleSelector!) { scheduleOrError(scheduleSelector: $of) { ... on Schedule {

@@ -17,10 +17,9 @@ from orchestration.demo import plan
 from orchestration.demo.dagster_runs import DagsterRuns, Run
 from orchestration.demo.story import training_config
 from orchestration.embedded.stack import Stack
-from orchestration.features.layout import read_layouts
-from orchestration.features.online import OnlineWriter
-from orchestration.features.views import PROJECT
+from orchestration.features.store import online_client
 from orchestration.replay.client import Replay
+from orchestration.replay.feed import Feed
 from orchestration.replay.timeline import Minute, timeline
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
@@ -35,7 +34,7 @@ DAY = timedelta(days=1)
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
-    **dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_LANDING"), "* * * * *"),
+    **dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW", "CRON_LANDING"), "* * * * *"),
 }
 
 
@@ -55,15 +54,14 @@ class Platform:
 
     def rewind(self, day: date) -> None:
         """Bring the online store to the first request of `day`, whatever it held."""
-        self.succeed("materialize_online", ops={"online_store": {"as_of": day.isoformat(), "empty_first": True}})
+        self.succeed("materialize_online", ops={"online_store": {"as_of": day.isoformat(), "rewind": True}})
 
     def minutes(self, day: date) -> list[Minute]:
-        lake = self.settings.lake
-        return list(timeline(lake / "features", lake / "training", day, day + DAY))
+        return list(timeline(self.settings.lake, day, day + DAY))
 
     def replay(self) -> Replay:
-        writer = OnlineWriter(self.redis, PROJECT, read_layouts(self.settings.feature_layout))
-        return Replay(self.settings.gateway_url, self.store, writer)
+        feed = Feed(self.redis, online_client(self.settings.features_redis_url))
+        return Replay(self.settings.gateway_url, self.store, feed)
 
     def predict(self, body: Any) -> httpx.Response:
         return httpx.post(f"{self.settings.gateway_url}/predict", json=body, timeout=10, trust_env=False)
@@ -151,7 +149,7 @@ def told_demo(tmp_path_factory: pytest.TempPathFactory) -> ToldDemo:
     environment |= {"PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
     # At whatever hour the tests run, no schedule's run is under way when the demo ends.
-    environment |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT"), "0 0 1 1 *")
+    environment |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW"), "0 0 1 1 *")
     command = [sys.executable, "-m", "orchestration.demo"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

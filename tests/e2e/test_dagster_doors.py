@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.defs.features import CONTRACTS_CHECK
 from tests.e2e.conftest import Platform
 from tests.servers import BIN, ROOT
 
@@ -68,7 +69,9 @@ def test_a_job_runs_from_the_launchpads_own_scaffold(platform: Platform) -> None
 
 
 def test_the_materialize_button_of_an_asset(platform: Platform) -> None:
-    of = selector(platform, "__ASSET_JOB", assetSelection=[{"path": ["feature_registry"]}], assetCheckSelection=[])
+    key = {"path": ["feature_registry"]}
+    checks = [{"assetKey": key, "name": CONTRACTS_CHECK}]  # the UI names them too, and Dagster lets nobody leave it out
+    of = selector(platform, "__ASSET_JOB", assetSelection=[key], assetCheckSelection=checks)
     run = platform.runs.wait(launch(platform, of, "{}"))
     assert run.status == "SUCCESS", run.failure
     assert run.metadata("feature_registry")["views"] > 5

@@ -117,11 +117,17 @@ def test_a_challenger_is_trained_on_all_but_four_weeks_and_published(a_minute: d
     assert not state.canary_weight_bp, "a challenger gets no traffic by itself"
 
 
-def test_the_log_is_landed_and_the_drift_report_written(a_minute: dict[str, Run]) -> None:
-    for name, asset in {"log_landing": "prediction_log", "daily_drift_report": "drift_report"}.items():
+def test_the_log_is_landed_and_the_reports_on_it_written(a_minute: dict[str, Run]) -> None:
+    assets = {
+        "log_landing": "prediction_log",
+        "daily_drift_report": "drift_report",
+        "daily_skew_check": "skew_report",
+    }
+    for name, asset in assets.items():
         assert a_minute[name].status == "SUCCESS", a_minute[name].failure
         assert a_minute[name].metadata(asset)
     assert a_minute["daily_drift_report"].metadata("drift_report")["rows"] > 100
+    assert a_minute["daily_skew_check"].metadata("skew_report")["rows"] > 100
 
 
 def test_a_schedule_without_anything_to_do_says_why(today: Platform) -> None:

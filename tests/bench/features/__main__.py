@@ -1,79 +1,81 @@
 """`make bench-features`: the feature path beside Feast's own, in one run on one machine.
 
-Every measurement runs in a process of its own; targets of a case follow one another, so that a machine that slows down
-slows all.
+Reads of the online store beside Feast's SDK and `feast serve`, writes beside Feast's materialize, point-in-time joins
+beside Feast's offline stores. Every measurement runs in a process of its own; targets of a case follow one another, so that
+a machine that slows down slows all. Answers, contents and joined values are compared before a figure counts.
 """
 
 import argparse
 import json
-import multiprocessing
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from orchestration.settings import Settings
 from tests.bench import machine
-from tests.bench.features import joins, readers, report
-from tests.bench.features.stand import stand
+from tests.bench.features import report
+from tests.bench.features.marks import JOINERS, READERS, WRITERS, Found
+from tests.bench.features.measuring import PARTS, Bench, Sizes
+from tests.bench.features.report import Result
+from tests.bench.terminal import console as terminal
+from tests.bench.terminal import positive
 
-READERS = ("ours", "feast_sync", "feast_async", "feast_serve")
-JOINERS = ("ours", "feast_duckdb", "feast_dask")
-CASES = ((1, 1), (32, 1), (1, 64))  # rows a call, calls at a time
-Row = dict[str, Any]
+SECONDS = 4
+TARGETS = tuple(dict.fromkeys((*READERS, *WRITERS, *JOINERS)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit 0 when everything was measured."""
-    options = _parser().parse_args(argv)
-    console, facts = Console(width=None if sys.stdout.isatty() else 120), _facts()
+def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
+    """Exit 0 when every chosen target was measured, 1 when one failed, 130 when it was stopped."""
+    options = _options(argv)
+    console, facts = terminal(), _facts()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
     console.print(*facts, sep="\n", highlight=False)
+    try:
+        result = run(options, sizes or Sizes(), console)
+    except KeyboardInterrupt:
+        console.print("Stopped, with everything that was started.")
+        return 130
+    _write(options, console, result, facts)
+    return 1 if result.failed else 0
+
+
+def run(options: argparse.Namespace, sizes: Sizes, console: Console) -> Result:
+    """Measure what was chosen. A target that fails once, or is wrong, is given up in that part; the others go on."""
     options.folder.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options.targets, options.seconds, sizes, console)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="run-") as state:
-        found = {"reads": _reads(Path(state) / "reads", options.seconds, console)}
-        year_s, found["joins"] = _joins(Path(state) / "joins", console)
-    (options.folder / "features.json").write_text(json.dumps(found, indent=1) + "\n")
-    for table in report.tables(found, year_s):
+        for part in options.parts:
+            folder = Path(state) / part
+            folder.mkdir()
+            {"reads": bench.reads, "writes": bench.writes, "joins": bench.joins}[part](folder)
+    return Result(bench.found, bench.year_s, bench.failed)
+
+
+def _write(options: argparse.Namespace, console: Console, result: Result, facts: Sequence[str]) -> None:
+    written = options.folder / "features.json"
+    write(written, result.found)
+    picture = report.PICTURE if options.write_docs else options.folder / "features.png"
+    report.draw(result.found, picture)
+    for table in report.tables(result):
         console.print(table)
+    console.print(*report.sentences(result), sep="\n", highlight=False, markup=False)
     if options.write_docs:
-        report.write_docs(found, year_s, facts)
-    return 0
+        seconds = [] if options.seconds == SECONDS else [f"--seconds {options.seconds}"]
+        report.write_docs(result, facts, f"make bench-features BENCH='{' '.join([*seconds, '--write-docs'])}'")
+    console.print(f"{written}\n{picture}", highlight=False)
 
 
-def _reads(folder: Path, seconds: float, console: Console) -> list[Row]:
-    console.print("Two days of features go to Redis")
-    rows: list[Row] = []
-    with stand(folder) as standing:
-        for size, concurrency in CASES:
-            for target in READERS:
-                cpu_us, rate = _alone(readers.measure, target, standing, size, concurrency, seconds)
-                row = {"target": target, "rows": size, "concurrency": concurrency, "cpu_us_per_call": round(cpu_us, 1)}
-                rows.append(row | {"calls_per_second": round(rate, 1)})
-                console.print(report.read_line(rows[-1]), highlight=False)
-    return rows
-
-
-def _joins(folder: Path, console: Console) -> tuple[float, list[Row]]:
-    console.print("A year of flights becomes features")
-    year_s = _alone(joins.make_year, folder)
-    rows: list[Row] = []
-    for target in JOINERS:
-        seconds, rows_out = _alone(joins.join, target, folder, "redis://127.0.0.1:1/0")  # Redis is not touched
-        rows.append({"target": target, "rows": joins.ROWS, "seconds": round(seconds, 3), "rows_out": rows_out})
-        console.print(report.join_line(rows[-1]), highlight=False)
-    return year_s, rows
-
-
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns, from a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+def write(path: Path, found: Found) -> None:
+    """The rows as JSON, replaced in one step."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(found, indent=1) + "\n")
+    draft.replace(path)
 
 
 def _facts() -> list[str]:
@@ -81,16 +83,36 @@ def _facts() -> list[str]:
     return [machine.processor(), f"Python {platform.python_version()}, {versions}"]
 
 
+def _of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        unknown = [name for name in text.split(",") if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose from {', '.join(known)}")
+        return text.split(",")
+
+    return names
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.write_docs and (options.targets, options.parts) != (list(TARGETS), list(PARTS)):
+        parser.error("--write-docs takes all targets and parts: the page has a row for each")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make bench-features BENCH=", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=4.0, help="of load a measurement (default 4)")
-    parser.add_argument("--write-docs", action="store_true", help="write table and picture into docs/")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Settings.load().home / "bench",
-        help="of features.json (default PLATFORM_HOME/bench)",
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.features", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    listed = ", ".join
+    parser.add_argument(
+        "--targets", type=_of(TARGETS), default=list(TARGETS), help=f"of {listed(TARGETS)} (default all)"
+    )
+    parser.add_argument("--parts", type=_of(PARTS), default=list(PARTS), help=f"of {listed(PARTS)} (default all)")
+    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"of load of a read (default {SECONDS})")
+    parser.add_argument("--folder", type=Path, default=Settings.load().home / "bench", help="results (.local/bench)")
+    parser.add_argument("--write-docs", action="store_true", help="put tables and picture into docs/")
     return parser
 
 

@@ -2,44 +2,106 @@
 
 import asyncio
 import itertools
+import json
 import os
 import resource
+import struct
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvloop
 
-from orchestration.features.store import connection_string, open_store
+from orchestration.features.store import feast_environment, open_store
 from orchestration.features.views import FEATURE_SERVICE
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.online_address import parse_address
 from serving_gateway.online_connection import OnlineConnection
-from serving_gateway.online_features import OnlineFeatures
-from tests.bench.features.stand import NOW, REPO, Entities, Stand
+from serving_gateway.online_features import OnlineFeatures, ViewRow
+from tests.bench.features.stand import NOW, REPO, SAMPLE, Answer, Entities, Stand, rows_of
+from tests.bench.measure import NotComparableError
 from tests.servers import BIN, QUIET, answers_200, free_port, running
 
 WARM_UP_S = 1.0
 Call = Callable[[list[Entities]], Awaitable[object]]
 
 
+@dataclass(frozen=True)
+class Reader:
+    """`read` makes a row of each entity out of what `call` answers; `cpu_s` is the CPU so far of what reads."""
+
+    call: Call
+    read: Callable[[Any], list[Answer]]
+    cpu_s: Callable[[], float]
+
+
 def measure(target: str, stand: Stand, rows: int, concurrency: int, seconds: float) -> tuple[float, float]:
     """CPU microseconds a call and calls a second of `target`: what reads, not Redis, with `rows` entities a call.
 
-    For `feast_serve` the server's CPU counts, and its client's does not: another language may be cheaper.
+    For `feast_serve` the server's CPU counts, and its client's does not: another language may be cheaper. Raises
+    NotComparableError where the answers for the sample are not those of `get_online_features`.
     """
-    batches = itertools.cycle([stand.entities[at : at + rows] for at in range(0, len(stand.entities) - rows + 1, rows)])
     if target == "feast_sync":
-        return _threads(stand, batches, concurrency, seconds)
-    run = {"ours": _ours, "feast_async": _feast_async, "feast_serve": _feast_serve}[target]
-    return uvloop.run(run(stand, batches, concurrency, seconds))
+        return _threads(stand, rows, concurrency, seconds)
+    return uvloop.run(
+        _measured(
+            {"ours": _ours, "feast_async": _feast_async, "feast_serve": _feast_serve}[target],
+            stand,
+            rows,
+            concurrency,
+            seconds,
+        )
+    )
+
+
+async def _measured(
+    open_reader: Callable[[Stand, int], AbstractAsyncContextManager[Reader]],
+    stand: Stand,
+    rows: int,
+    concurrency: int,
+    seconds: float,
+) -> tuple[float, float]:
+    async with open_reader(stand, concurrency) as reader:
+        found: list[Answer] = []
+        for at in range(0, SAMPLE, rows):
+            found += reader.read(await reader.call(stand.entities[at : at + rows]))
+        check(found, stand)
+        return await _loaded(reader, _batches(stand, rows), concurrency, seconds)
+
+
+def _batches(stand: Stand, rows: int) -> Iterator[list[Entities]]:
+    """The stand's entities again and again, `rows` at a time."""
+    return itertools.cycle([stand.entities[at : at + rows] for at in range(0, len(stand.entities) - rows + 1, rows)])
+
+
+def check(found: list[Answer], stand: Stand) -> None:
+    """Raises NotComparableError where `found` is not what the stand's sample must be answered with, float32 by float32."""
+    if len(found) != len(stand.expected):
+        raise NotComparableError(f"{len(found)} rows for {len(stand.expected)} entities")
+    for entities, row, expected in zip(stand.entities, found, stand.expected, strict=False):
+        if row.keys() != expected.keys():
+            raise NotComparableError(f"other features than get_online_features: {sorted(row.keys() ^ expected.keys())}")
+        for name, value in expected.items():
+            if not _same(row[name], value):
+                raise NotComparableError(f"{name} of {entities} is {row[name]!r}, by get_online_features {value!r}")
+
+
+def _same(found: Any, expected: Any) -> bool:
+    if isinstance(expected, float) and isinstance(found, float):
+        return _float32(found) == _float32(expected)
+    return bool(found == expected)
+
+
+def _float32(value: float) -> bytes:
+    return struct.pack("<f", value)
 
 
 class _Gather:
@@ -70,20 +132,23 @@ class _Gather:
         self._reading = False
 
 
-async def _ours(
-    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
-) -> tuple[float, float]:
+@asynccontextmanager
+async def _ours(stand: Stand, _concurrency: int) -> AsyncIterator[Reader]:
     connection = OnlineConnection(parse_address(stand.redis))
-    gather = _Gather(OnlineFeatures(ModelContract.from_json(stand.contract), connection))
+    contract = ModelContract.from_json(stand.contract)
+    gather = _Gather(OnlineFeatures(contract, connection))
+
+    def read(answer: list[dict[str, ViewRow]]) -> list[Answer]:
+        return [{f.name: row[v.name].values.get(f.name) for v in contract.views for f in v.features} for row in answer]
+
     try:
-        return await _loaded(gather, batches, concurrency, seconds, _own_cpu)
+        yield Reader(gather, read, _own_cpu)
     finally:
         connection.close()
 
 
-async def _feast_async(
-    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
-) -> tuple[float, float]:
+@asynccontextmanager
+async def _feast_async(stand: Stand, _concurrency: int) -> AsyncIterator[Reader]:
     store = open_store(REPO, stand.home, stand.redis)
     service = store.get_feature_service(FEATURE_SERVICE)
     await store.initialize()
@@ -92,14 +157,13 @@ async def _feast_async(
         return await store.get_online_features_async(features=service, entity_rows=entities)
 
     try:
-        return await _loaded(call, batches, concurrency, seconds, _own_cpu)
+        yield Reader(call, lambda answer: rows_of(answer.to_dict()), _own_cpu)
     finally:
         await store.close()
 
 
-async def _feast_serve(
-    stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float
-) -> tuple[float, float]:
+@asynccontextmanager
+async def _feast_serve(stand: Stand, concurrency: int) -> AsyncIterator[Reader]:
     with feast_serve(stand) as (port, process):
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", limits=httpx.Limits(max_connections=concurrency), timeout=30
@@ -113,15 +177,21 @@ async def _feast_serve(
                 answer.raise_for_status()
                 return answer.content
 
-            return await _loaded(call, batches, concurrency, seconds, lambda: _tree_cpu(process.pid))
+            yield Reader(call, _rows_of_json, lambda: _tree_cpu(process.pid))
+
+
+def _rows_of_json(body: bytes) -> list[Answer]:
+    document = json.loads(body)
+    names = document["metadata"]["feature_names"]
+    columns = [column["values"] for column in document["results"]]
+    return rows_of(dict(zip(names, columns, strict=True)))
 
 
 @contextmanager
 def feast_serve(stand: Stand) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     """`feast serve`, one worker."""
     port = free_port()
-    environment = {"PLATFORM_HOME": str(stand.home), "REDIS_CONNECTION": connection_string(stand.redis)}
-    os.environ.update(environment | QUIET)
+    os.environ.update(feast_environment(stand.home, stand.redis) | QUIET)
     command = [BIN / "feast", "--chdir", REPO, "serve", "--host", "127.0.0.1", "--port", port]
     command += ["--workers", 1, "--no-access-log", "--keep-alive-timeout", 60]
     health = f"http://127.0.0.1:{port}/health"
@@ -130,12 +200,12 @@ def feast_serve(stand: Stand) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]
 
 
 async def _loaded(
-    call: Call, batches: Iterator[list[Entities]], concurrency: int, seconds: float, cpu_s: Callable[[], float]
+    reader: Reader, batches: Iterator[list[Entities]], concurrency: int, seconds: float
 ) -> tuple[float, float]:
     async def client(until: float) -> int:
         calls = 0
         while time.perf_counter() < until:
-            await call(next(batches))
+            await reader.call(next(batches))
             calls += 1
         return calls
 
@@ -144,15 +214,17 @@ async def _loaded(
         return sum(await asyncio.gather(*(client(until) for _ in range(concurrency))))
 
     await load(WARM_UP_S)
-    began, before = time.perf_counter(), cpu_s()
+    began, before = time.perf_counter(), reader.cpu_s()
     calls = await load(seconds)
-    return (cpu_s() - before) / calls * 1e6, calls / (time.perf_counter() - began)
+    return (reader.cpu_s() - before) / calls * 1e6, calls / (time.perf_counter() - began)
 
 
-def _threads(stand: Stand, batches: Iterator[list[Entities]], concurrency: int, seconds: float) -> tuple[float, float]:
+def _threads(stand: Stand, rows: int, concurrency: int, seconds: float) -> tuple[float, float]:
     store = open_store(REPO, stand.home, stand.redis)
     service = store.get_feature_service(FEATURE_SERVICE)
-    lock = threading.Lock()
+    lock, batches = threading.Lock(), _batches(stand, rows)
+    answer = store.get_online_features(features=service, entity_rows=stand.entities[:SAMPLE])
+    check(rows_of(answer.to_dict()), stand)
 
     def client(until: float) -> int:
         calls = 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -24,17 +25,23 @@ REPO = ROOT / "feature_repo"
 START, END = date(2013, 2, 4), date(2013, 2, 6)
 NOW = datetime(2013, 2, 5, 17, 30, tzinfo=UTC)
 KEYS = 2000
+SAMPLE = 64  # entities whose answers are compared before a reader is timed
 Entities = dict[str, str]
+Answer = dict[str, str | int | float | None]  # values by feature
 
 
 @dataclass(frozen=True)
 class Stand:
-    """`home` is Feast's PLATFORM_HOME, `redis` the online store's address; the contract reads all nine views."""
+    """`home` is Feast's PLATFORM_HOME, `redis` the online store's address; the contract reads all nine views.
+
+    `expected`: what `get_online_features` answers for the first SAMPLE entities.
+    """
 
     home: Path
     redis: str
     contract: bytes
     entities: list[Entities]
+    expected: list[Answer]
 
 
 @contextmanager
@@ -59,5 +66,13 @@ def stand(folder: Path) -> Iterator[Stand]:
             artifact_digest="0",
         )
         flights = read_partitions(folder / "lake" / "raw" / "flights", START, END).select(ENTITIES)
-        rows = flights.drop_nulls().to_dicts()
-        yield Stand(folder, redis.url, msgspec.json.encode(contract), Random(7).choices(rows, k=KEYS))
+        entities = Random(7).choices(flights.drop_nulls().to_dicts(), k=KEYS)
+        service = store.get_feature_service(FEATURE_SERVICE)
+        answer = store.get_online_features(features=service, entity_rows=entities[:SAMPLE])
+        yield Stand(folder, redis.url, msgspec.json.encode(contract), entities, rows_of(answer.to_dict()))
+
+
+def rows_of(columns: dict[str, list[Any]]) -> list[Answer]:
+    """Feast's answer, entities left out, as a row each."""
+    names = [name for name in columns if name not in ENTITIES]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(columns[name] for name in names), strict=True)]

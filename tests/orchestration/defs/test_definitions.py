@@ -10,7 +10,7 @@ import pytest
 from orchestration.definitions import defs as load
 
 JOBS = [
-    "compute_day", "ingest_and_compute", "judge_canary", "land_predictions", "materialize_online", "report_drift",
+    "check_skew", "compute_day", "ingest_and_compute", "judge_canary", "land_predictions", "materialize_online", "report_drift",
     "rollback", "train_challenger", "train_champion", "try_challenger",
 ]  # fmt: skip
 

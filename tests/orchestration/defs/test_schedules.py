@@ -20,7 +20,11 @@ from tests.servers import BIN, ROOT, free_port
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2013, 5, 3, 6, tzinfo=UTC)
-EVERY = [schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.log_landing]
+EVERY = [
+    schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_skew_check,
+    schedules.log_landing,
+]  # fmt: skip
+BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_skew_check]
 
 
 class Scene:
@@ -103,11 +107,12 @@ def test_a_challenger_is_asked_for_on_the_days_that_are_stored(scene: Scene) -> 
     }  # fmt: skip
 
 
-def test_drift_is_reported_once_for_a_stand_of_the_clock(scene: Scene) -> None:
-    first = scene.asked(schedules.daily_drift_report)
-    assert scene.asked(schedules.daily_drift_report).run_key == first.run_key
+@pytest.mark.parametrize("schedule", BY_THE_CLOCK, ids=lambda s: s.name)
+def test_requests_are_looked_at_once_for_a_stand_of_the_clock(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
+    first = scene.asked(schedule)
+    assert scene.asked(schedule).run_key == first.run_key
     scene.store.advance_clock(datetime(2013, 5, 4, tzinfo=UTC))
-    assert scene.asked(schedules.daily_drift_report).run_key != first.run_key
+    assert scene.asked(schedule).run_key != first.run_key
 
 
 @pytest.mark.parametrize("schedule", [s for s in EVERY if s is not schedules.log_landing], ids=lambda s: s.name)
@@ -128,7 +133,7 @@ def test_the_log_is_landed_where_predictions_wait(scene: Scene) -> None:
     assert scene.asked(schedules.log_landing).run_key is None
 
 
-@pytest.mark.parametrize("schedule", [schedules.weekly_challenger, schedules.daily_drift_report], ids=lambda s: s.name)
+@pytest.mark.parametrize("schedule", [schedules.weekly_challenger, *BY_THE_CLOCK], ids=lambda s: s.name)
 def test_what_needs_a_model_waits_for_one(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
     scene.store._redis.delete(keys.ROLLOUT)
     assert scene.skipped(schedule) == "nothing is served yet: run train_champion"

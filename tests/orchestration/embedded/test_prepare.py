@@ -42,6 +42,17 @@ def test_a_reports_folder_that_cannot_be_made_is_one_clear_error(
         prepare(Settings(home=tmp_path / "home"))
 
 
+def test_feasts_registry_lies_in_the_home_unless_a_setting_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FEAST_REGISTRY", raising=False)
+    settings = Settings(home=tmp_path)
+    assert prepare(settings)["FEAST_REGISTRY"] == f"sqlite:///{tmp_path}/feast/registry.sqlite?timeout=60"
+    assert (tmp_path / "feast").is_dir()
+    monkeypatch.setenv("FEAST_REGISTRY", "postgresql+psycopg://database/feast")
+    assert prepare(settings)["FEAST_REGISTRY"] == settings.feast_registry == "postgresql+psycopg://database/feast"
+
+
 def test_the_admin_token_is_drawn_once_and_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)

@@ -17,7 +17,7 @@ from orchestration.features.compute import read_view, write_features
 from orchestration.features.inputs import model_inputs, vectors, vocabularies
 from orchestration.features.layout import read_layouts, view_layouts, write_layouts
 from orchestration.features.online import OnlineRow, OnlineWriter, read_online
-from orchestration.features.store import apply, connection_string, empty_online, materialize, open_store
+from orchestration.features.store import apply, empty_online, feast_environment, materialize, open_store
 from orchestration.features.training import training_rows
 from orchestration.features.views import BY_NAME, FEATURE_SERVICE, LEAD, PROJECT, VIEWS, View
 from orchestration.ingestion.partitions import read_partitions
@@ -152,9 +152,12 @@ def test_feast_reads_what_we_read(store: Any, client: "redis.Redis", home: Path)
 
 
 def test_our_writer_writes_feasts_bytes(home: Path, store: Any, client: "redis.Redis") -> None:
+    from feast.infra.compute_engines.local.compute import LocalComputeEngine
     from feast.infra.online_stores.helpers import _mmh3
 
+    store.config.batch_engine_config = "local"  # Feast's own, not ours
     materialize(store, UNTIL)
+    assert type(store._get_provider().batch_engine) is LocalComputeEngine
     feasts = dump(client)
     del feasts[entity_key(PROJECT, (), ())][_mmh3("nyc_departures:__dummy_id")]
     assert empty_online(client) == len(feasts)
@@ -224,11 +227,8 @@ def served_views(
 
 def test_feast_applies_and_materializes_from_the_shell(home: Path, tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "lake").symlink_to(home / "lake")
-    environment = os.environ | {
-        "PLATFORM_HOME": str(tmp_path),
-        "REDIS_CONNECTION": connection_string(redis_url),
-        "DO_NOT_TRACK": "true",
-    }
+    (tmp_path / "feast").mkdir()
+    environment = os.environ | feast_environment(tmp_path, redis_url) | {"DO_NOT_TRACK": "true"}
     window = [(UNTIL - timedelta(hours=2)).isoformat()[:19], UNTIL.isoformat()[:19]]
     for command in (["apply"], ["materialize", *window]):
         done = subprocess.run(

@@ -6,7 +6,7 @@ from array import array
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serving_gateway.contracts.online_layout import (
@@ -31,7 +31,7 @@ TYPED = st.one_of(
     st.tuples(st.just("string"), st.text()),
     st.tuples(st.just("int32"), INT32),
     st.tuples(st.just("int64"), INT64),
-    st.tuples(st.just("unix_timestamp"), INT64),
+    st.tuples(st.just("unix_timestamp"), INT64.filter(lambda seconds: seconds > -(2**63))),
     st.tuples(st.just("double"), st.floats(allow_nan=False)),
     st.tuples(st.just("float"), st.floats(allow_nan=False, width=32)),
 )
@@ -68,6 +68,7 @@ def test_null_is_the_empty_message_and_absent_is_null() -> None:
     assert encode_value("float", None) == Value().SerializeToString() == b""
     assert decode_value(b"") is None
     assert decode_value(None) is None
+    assert decode_value(Value(unix_timestamp_val=-(2**63)).SerializeToString()) is None  # Feast's null of this type
 
 
 def test_nan_survives() -> None:
@@ -86,6 +87,16 @@ def test_timestamps_are_feasts_bytes_and_come_back(micros: int) -> None:
     proto.FromMicroseconds(micros)
     assert encode_timestamp(micros) == proto.SerializeToString()
     assert decode_timestamp(proto.SerializeToString()) == pytest.approx(micros / 1e6, abs=1e-4)
+
+
+@given(st.integers(-62_135_596_800, 253_402_300_799))
+@example(2**28 - 1)  # the last of four bytes
+@example(2**28)
+@example(2**35 - 1)  # the last of five
+@example(2**35)
+@example(0)
+def test_whole_seconds_come_back_as_they_were(seconds: int) -> None:
+    assert decode_timestamp(Timestamp(seconds=seconds).SerializeToString()) == float(seconds)
 
 
 def test_whole_seconds_are_exact_and_absent_is_none() -> None:
