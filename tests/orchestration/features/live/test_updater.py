@@ -226,7 +226,7 @@ def test_a_base_that_is_damaged_before_anybody_has_it_can_be_set_anew(stand: Sta
 
 def test_what_is_no_event_is_set_aside_with_the_reason(stand: Stand) -> None:
     stand.base()
-    future = Progress(at=START + timedelta(days=365 * 200))
+    future = Progress(at=START + timedelta(days=365 * 100))
     stand.stream.xadd(EVENTS, {"event": b'{"kind": "departure"'})
     stand.stream.xadd(EVENTS, {"something": b"else"})
     send(stand.stream, [future, *EVERYTHING[:5]])
