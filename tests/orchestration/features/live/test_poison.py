@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from orchestration.features.encode import encode as encode_rows
 from orchestration.features.live.events import Arrival, Departure, Event, Scheduled, Weather, decode, encode
-from tests.orchestration.features.live.feeds import Rows, empty_state, told
+from orchestration.features.views import PROJECT
+from tests.orchestration.features.live.feeds import Rows, empty_state, layouts, told
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 YEARS = st.datetimes(datetime(1971, 1, 2), datetime(2199, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - given one
@@ -55,3 +57,7 @@ def test_any_events_that_are_taken_are_applied(events: list[Event]) -> None:
     everything: Rows = {}
     told(everything, state, state.history.keys())
     assert everything.items() <= rows.items()
+    stored = state.history.latest(state.watermark, state.history.keys())
+    for layout in layouts():
+        if layout.name in stored:
+            assert encode_rows(stored[layout.name], layout, PROJECT)
