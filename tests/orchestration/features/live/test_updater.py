@@ -5,12 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-import polars as pl
 import pytest
 import redis
 
 from orchestration.features.live import updater as updater_module
-from orchestration.features.live.base import base_key, read_base
+from orchestration.features.live.base import read_base
 from orchestration.features.live.events import Departure, Progress, Scheduled, encode, micros
 from orchestration.features.live.journal import Journal, JournalTakenError
 from orchestration.features.live.late import read_late
@@ -18,8 +17,6 @@ from orchestration.features.live.stream import EVENTS, REFUSED, last_id, send
 from orchestration.features.live.updater import Updater
 from orchestration.features.live.watermark import NO_BASE, watermark_key
 from orchestration.features.online import OnlineWriter
-from orchestration.features.views import LEAD
-from orchestration.ingestion.partitions import write_partitions
 from tests.orchestration.features.live.feeds import batch_rows, last_moment, synthetic
 from tests.orchestration.features.live.updaters import Stand, expected
 from tests.orchestration.features.reference import START
@@ -28,7 +25,6 @@ pytestmark = pytest.mark.integration
 
 FLIGHTS, WEATHER, EVERYTHING = synthetic(7, n=60, days=2)
 END = last_moment(EVERYTHING)
-DAY = timedelta(days=1)
 BATCH_ROWS = batch_rows(FLIGHTS, WEATHER, END)
 
 
@@ -205,25 +201,6 @@ def test_an_online_store_of_another_updater_is_left_and_told(stand: Stand) -> No
         assert stand.refills == []
 
 
-def test_a_base_that_is_damaged_is_put_right(stand: Stand) -> None:
-    base = stand.base()
-    with stand.updater() as updater:
-        run(updater)
-        stand.online.set(base_key(), b"{")
-        run(updater)
-    assert read_base(stand.online) == base
-
-
-def test_a_base_that_is_damaged_before_anybody_has_it_can_be_set_anew(stand: Stand) -> None:
-    stand.online.set(base_key(), b"{")
-    with stand.updater() as updater:
-        run(updater)
-        assert updater.problem == NO_BASE
-        stand.base()
-        run(updater)
-        assert updater.problem == ""
-
-
 def test_what_is_no_event_is_set_aside_with_the_reason(stand: Stand) -> None:
     stand.base()
     future = Progress(at=START + timedelta(days=365 * 100))
@@ -300,58 +277,3 @@ def test_the_stream_is_trimmed_behind_the_journal(stand: Stand, monkeypatch: pyt
         ids = [key for key, _ in stand.stream.xrange(EVENTS)]
         assert 100 <= len(ids) <= 200 < len(EVERYTHING)
         assert ids[-1].decode() == stand.watermark().position
-
-
-def test_a_forward_base_keeps_what_came_since_and_the_lake_tells_the_rest(stand: Stand) -> None:
-    lake = stand.settings.lake / "raw"
-    for name, frame, at in (("flights", FLIGHTS, "sched_dep"), ("weather", WEATHER, "time_hour")):
-        write_partitions(frame, lake / name, START.date(), (START + 2 * DAY).date(), day=pl.col(at).dt.date())
-    as_of = START + DAY - LEAD
-    early = [event for event in EVERYTHING if event.event_time < as_of]
-    since = [event for event in EVERYTHING if event.event_time >= as_of]
-    stand.base()
-    send(stand.stream, early[::3] + since[:40])
-    with stand.updater() as updater:
-        run(updater)
-        before = stand.watermark()
-        forward = stand.base(as_of, rewind=False)
-        run(updater)
-        document = stand.watermark()
-        assert (document.base, document.position, document.events) == (forward.id, before.position, 40)
-        assert document.watermark_us == before.watermark_us
-        assert [f.name for f in stand.settings.event_journal.iterdir() if f.is_dir()] == [forward.id]
-        send(stand.stream, since[20:])
-        run(updater)
-        assert stand.watermark().duplicates == 20
-        assert all_is_there(stand)
-        stand.online.flushall()
-        run(updater)
-    assert all_is_there(stand)
-
-
-def test_a_rewind_forgets_the_time_line_and_leaves_nothing_of_it(stand: Stand) -> None:
-    stand.base()
-    send(stand.stream, EVERYTHING)
-    with stand.updater() as updater:
-        run(updater)
-        half = [event for event in EVERYTHING if event.event_time <= START + timedelta(hours=20)]
-        back = stand.base(rewind=True)
-        send(stand.stream, half)
-        run(updater)
-    document = stand.watermark()
-    assert (document.base, document.events) == (back.id, len(half))
-    at = last_moment(half)
-    rows = batch_rows(FLIGHTS, WEATHER, at)
-    assert stand.content(BATCH_ROWS | rows) == expected(rows)
-
-
-def test_a_rewind_that_was_missed_counts_too(stand: Stand) -> None:
-    stand.base()
-    send(stand.stream, EVERYTHING)
-    with stand.updater() as updater:
-        run(updater)
-    stand.base(rewind=True)
-    stand.base(rewind=False)
-    with stand.updater() as updater:
-        run(updater)
-    assert (stand.watermark().events, stand.watermark().watermark_us) == (0, micros(START - timedelta(days=1)))
