@@ -9,6 +9,7 @@ import struct
 import subprocess
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,7 +98,7 @@ def check(found: list[Answer], stand: Stand) -> None:
 def _same(found: Any, expected: Any) -> bool:
     if isinstance(expected, float) and isinstance(found, float):
         return _float32(found) == _float32(expected)
-    return bool(found == expected)
+    return bool((list(found) if isinstance(found, array) else found) == expected)
 
 
 def _float32(value: float) -> bytes:

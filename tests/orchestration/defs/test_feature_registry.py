@@ -230,7 +230,7 @@ def test_a_type_that_the_gateway_cannot_read_is_named_and_nothing_is_applied(
 ) -> None:
     repo = change(*UNREADABLE)
     definitions = repo / DEFINITIONS
-    definitions.write_text(definitions.read_text().replace("import Float32,", "import Bool, Float32,"))
+    definitions.write_text(definitions.read_text().replace("import Array, ", "import Array, Bool, "))
     done = registry()
     assert not done.success
     failed = done.failure_data_for_node("feature_registry")

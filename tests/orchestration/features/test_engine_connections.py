@@ -19,7 +19,7 @@ from orchestration.features.compute import read_view, write_features
 from orchestration.features.layout import view_layouts
 from orchestration.features.online import read_online
 from orchestration.features.redis_batch_engine import RedisBatchEngine
-from orchestration.features.store import apply, connection_string, materialize
+from orchestration.features.store import apply, feast_environment, materialize
 from orchestration.features.views import PROJECT, VIEWS
 from tests.orchestration.features import feast_stores
 from tests.orchestration.features.feast_stores import NOW, only, rows
@@ -132,11 +132,7 @@ def test_incremental_materialization_from_the_shell_goes_on_where_it_ended(tmp_p
     assert isinstance(store._get_provider().batch_engine, RedisBatchEngine)
     noon = datetime(2013, 2, 4, 12, tzinfo=UTC)
     materialize(store, noon)
-    environment = os.environ | {
-        "PLATFORM_HOME": str(tmp_path),
-        "REDIS_CONNECTION": connection_string(redis_url),
-        "DO_NOT_TRACK": "true",
-    }
+    environment = os.environ | feast_environment(tmp_path, redis_url) | {"DO_NOT_TRACK": "true"}
     for hours in (1, 5):
         moment = noon + timedelta(hours=hours)
         done = subprocess.run(

@@ -328,6 +328,7 @@ def test_the_report_is_a_table_and_a_file(lake: Path, contract: ModelContract, t
 def home(lake: Path, contract: ModelContract, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A platform whose rollout store knows the contract."""
     monkeypatch.setenv("PLATFORM_HOME", str(lake.parent))
+    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("REDIS_URL", redis_url)
     RolloutStore.connect(redis_url).put_contract(contract)
     return lake.parent
