@@ -23,7 +23,18 @@ from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
 from orchestration.features.live.rows import layout_problem
 from orchestration.features.live.state import State, adopt, load
 from orchestration.features.live.store import NEW_BASE, START, LiveStore
-from orchestration.features.live.stream import BEGINNING, Entry, last_id, order, read, refuse, sent_ms, trim, waiting
+from orchestration.features.live.stream import (
+    BEGINNING,
+    Entry,
+    ids_upto,
+    last_id,
+    order,
+    read,
+    refuse,
+    sent_ms,
+    trim,
+    waiting,
+)
 from orchestration.features.live.watermark import NO_BASE, Refill
 
 _log = logging.getLogger(__name__)
@@ -163,7 +174,8 @@ class Updater:
             self._journaled.clear()  # ids of another stream: nothing may be trimmed by them
 
     def _trim(self, entries: list[Entry]) -> None:
-        self._journaled.extend(entry.id for entry in entries)
+        known = bool(self._journaled)  # else an updater before this one took those before
+        self._journaled.extend([e.id for e in entries] if known else ids_upto(self._stream, entries[-1].id, count=KEEP))
         if len(self._journaled) == KEEP:
             trim(self._stream, self._journaled[0])
 

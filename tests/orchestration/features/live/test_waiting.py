@@ -1,4 +1,4 @@
-"""What an updater waits for, and says so; and a stream that begins anew under an older clock."""
+"""What an updater waits for, and says so; and what it trims: after restarts, and of a stream that began anew."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,4 +73,15 @@ def test_nothing_unread_is_trimmed_of_a_stream_that_began_anew_under_an_older_cl
         send(stand.stream, EVERYTHING)
         while updater.cycle(block_ms=1):
             pass
+    assert stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
+
+
+def test_updaters_that_live_shortly_trim_too(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updater_module, "KEEP", 100)
+    stand.base()
+    for at in range(0, len(EVERYTHING), 60):
+        send(stand.stream, EVERYTHING[at : at + 60])
+        with stand.updater() as updater:
+            updater.cycle(block_ms=1)
+    assert 100 <= stand.stream.xlen(EVENTS) <= 200 < len(EVERYTHING)
     assert stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
