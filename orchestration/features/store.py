@@ -60,6 +60,7 @@ def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
     """
     import redis
     from redis.cluster import ClusterNode
+    from redis.exceptions import RedisClusterException
     from redis.sentinel import Sentinel
 
     address = parse_address(url)
@@ -70,7 +71,10 @@ def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
     options["ssl"] = "connection_class" in address.options
     if address.kind == "cluster":
         nodes = [ClusterNode(*node) for node in address.nodes]  # type: ignore[no-untyped-call]
-        return redis.RedisCluster(startup_nodes=nodes, **options)  # type: ignore[return-value]
+        try:
+            return redis.RedisCluster(startup_nodes=nodes, **options)  # type: ignore[return-value]
+        except RedisClusterException as error:  # redis-py's only one that is no RedisError
+            raise redis.ConnectionError(str(error)) from error
     sentinel = Sentinel(address.nodes, sentinel_kwargs=timeouts, db=address.options.get("db", 0), **options)  # type: ignore[no-untyped-call]
     return sentinel.master_for(address.master)  # type: ignore[no-any-return, no-untyped-call]
 
