@@ -1,6 +1,6 @@
 """A row's input vector, made by the contract: the scalar evaluator of what training computes in columns.
 
-Its twin is orchestration/features/expressions.py; a property test holds them equal.
+Its twin is orchestration/features/point_in_time.py; a property test holds them equal.
 """
 
 import sys

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,6 +11,7 @@ from pydantic import Field
 
 from orchestration.defs.common import OWNERS, parse_days, table_schema
 from orchestration.features.breaking import Breach, breaches
+from orchestration.features.chain import days_of
 from orchestration.features.columns import training_columns, view_table
 from orchestration.features.views import FEATURE_SERVICE, view_window
 from orchestration.settings import ROOT, Settings
@@ -174,14 +177,22 @@ def online_store(config: OnlineConfig) -> dg.MaterializeResult:
     import redis
 
     from orchestration.features.live.base import set_base
+    from orchestration.features.live.watermark import watermark_key
     from orchestration.features.store import empty_online, materialize, online_client, open_store
 
     settings = Settings.load()
-    until, _ = view_window(*parse_days(config.as_of, "9999-12-31"))
+    first, end = parse_days(config.as_of, "9999-12-31")
+    _require_known_before(first, settings.lake)
+    until, _ = view_window(first, end)
     client = online_client(settings.features_redis_url)
-    emptied = empty_online(client) if config.empty_first or config.rewind else 0
     store = open_store(FEATURE_REPO, settings.home, settings.features_redis_url, settings.feast_registry)
-    materialize(store, until)
+    emptied = empty_online(client) if config.empty_first or config.rewind else 0
+    try:
+        materialize(store, until)
+    except Exception:
+        if emptied:  # and not filled: the updater, whose base still holds, sees the loss and writes what it knows
+            client.delete(watermark_key())
+        raise
     base = set_base(client, redis.Redis.from_url(settings.redis_url), until, rewind=config.rewind)
     return dg.MaterializeResult(
         metadata={
@@ -191,3 +202,15 @@ def online_store(config: OnlineConfig) -> dg.MaterializeResult:
             "base": base.id,
         }
     )
+
+
+def _require_known_before(as_of: date, lake: Path) -> None:
+    """A base says that the lake tells all before it: what came over the stream from before is given up, later is late."""
+    stored = {day for day in days_of(lake, "feature_views") if day < as_of}
+    if stored and as_of - timedelta(days=1) not in stored:
+        last = max(stored)
+        raise dg.Failure(
+            f"as_of {as_of}: the lake has no features of the day before, its last before that is {last}. Materialize the days"
+            f" from {last + timedelta(days=1)} on, or take as_of {last + timedelta(days=1)}; nothing was changed",
+            allow_retries=False,
+        )

@@ -92,7 +92,7 @@ def _with_history(events: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> NDArray[np.float64]:
     """2^-(gap / half-life) to the previous event of the same series; 0 at the first event of a series."""
-    gap_h = pl.col("event_timestamp").diff().dt.total_seconds() / 3600.0
+    gap_h = pl.col("event_timestamp").diff().dt.total_microseconds() / 3_600_000_000.0
     same = pl.col("series") == pl.col("series").shift(1)
     decay = pl.when(same).then((gap_h * (-math.log(2.0) / half_life_h)).exp()).otherwise(0.0)
     return ordered.select(decay=decay)["decay"].to_numpy()

@@ -24,6 +24,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
+from redis.exceptions import RedisClusterException
 
 from orchestration.features.encode import hash_fields, redis_keys, times_us
 from orchestration.features.redis_pipeline import Batch, exchange, hset
@@ -203,7 +204,7 @@ def _job(task: MaterializationTask, error: MaterializationError | None = None) -
 
 
 def _explained(view: Any, error: Exception) -> MaterializationError:
-    what = "Redis" if isinstance(error, redis.RedisError) else "its rows"
+    what = "Redis" if isinstance(error, redis.RedisError | RedisClusterException) else "its rows"
     advice = {
         "Redis": "look at the server, and at connection_string and redis_type in feature_store.yaml",
         "its rows": f"look at {view.batch_source.path}" if hasattr(view.batch_source, "path") else "look at its source",

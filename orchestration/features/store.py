@@ -1,6 +1,8 @@
 """Feast as the batch side uses it: open, apply, materialize, empty. The same as its command line, without its chatter."""
 
+import json
 import os
+import re
 import runpy
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,8 +30,27 @@ def connection_string(url: str) -> str:
     options = address.options
     parts = [f"{host}:{port}" for host, port in address.nodes]
     parts += [] if address.kind == "cluster" else [f"db={options.get('db', 0)}"]
-    parts += [f"{name}={options[name]}" for name in ("username", "password") if options.get(name)]
+    parts += [f"{name}={_text(options[name])}" for name in ("username", "password") if options.get(name)]
     return ",".join(parts + (["ssl=true"] if "connection_class" in options else []))
+
+
+def _text(value: str) -> str:
+    """A text such that Feast reads it as it is: it takes a comma for the end, and what is JSON (0123, true) for its value.
+
+    The file in which the variable stands is YAML, so that `#` and `:` would be more than themselves.
+    """
+    if re.fullmatch(r"[A-Za-z_@!.~+-][\w@!.~+-]*", value, re.ASCII) and not _is_json(value):
+        return value
+    units = (value.encode("utf-16-be")[at : at + 2] for at in range(0, len(value.encode("utf-16-be")), 2))
+    return '"' + "".join(f"\\u{int.from_bytes(unit):04x}" for unit in units) + '"'
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except ValueError:
+        return False
+    return True
 
 
 def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
@@ -39,6 +60,7 @@ def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
     """
     import redis
     from redis.cluster import ClusterNode
+    from redis.exceptions import RedisClusterException
     from redis.sentinel import Sentinel
 
     address = parse_address(url)
@@ -49,7 +71,10 @@ def online_client(url: str, *, timeout_s: float | None = None) -> "redis.Redis":
     options["ssl"] = "connection_class" in address.options
     if address.kind == "cluster":
         nodes = [ClusterNode(*node) for node in address.nodes]  # type: ignore[no-untyped-call]
-        return redis.RedisCluster(startup_nodes=nodes, **options)  # type: ignore[return-value]
+        try:
+            return redis.RedisCluster(startup_nodes=nodes, **options)  # type: ignore[return-value]
+        except RedisClusterException as error:  # redis-py's only one that is no RedisError
+            raise redis.ConnectionError(str(error)) from error
     sentinel = Sentinel(address.nodes, sentinel_kwargs=timeouts, db=address.options.get("db", 0), **options)  # type: ignore[no-untyped-call]
     return sentinel.master_for(address.master)  # type: ignore[no-any-return, no-untyped-call]
 

@@ -3,12 +3,12 @@
 import logging
 from datetime import datetime
 from time import time_ns
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
 import redis
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from orchestration.features.live.events import instant, micros
 from orchestration.features.live.stream import BEGINNING, last_id
@@ -30,7 +30,7 @@ class Base(Struct, frozen=True, kw_only=True):
         rewind: whether the time line before was given up: the updater forgets its journal.
     """
 
-    id: str
+    id: Annotated[str, Meta(pattern=r"^[\w-]{1,64}\Z")]  # it names a folder
     as_of_us: int
     position: str
     set_at_us: int

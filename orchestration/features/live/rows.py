@@ -9,8 +9,26 @@ import redis
 from orchestration.features.layout import read_layouts
 from orchestration.features.live.affected import Affected
 from orchestration.features.online import OnlineWriter
-from orchestration.features.views import BY_NAME
+from orchestration.features.views import BY_NAME, VIEWS
 from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+
+_TODO = "materialize feature_registry"
+
+
+def layout_problem(path: Path) -> str:
+    """Why rows cannot be written by the exported layout, and what to do; empty where they can.
+
+    Definitions may change with the code, and are exported later.
+    """
+    if not path.exists():
+        return f"no layout: {_TODO}"
+    layouts = {view.name: view for view in read_layouts(path)}
+    for view in VIEWS:
+        if view.name not in layouts:
+            return f"the layout has no view {view.name}: {_TODO}"
+        if unknown := {feature.name for feature in layouts[view.name].features}.difference(view.feature_names):
+            return f"the layout has {view.name}:{min(unknown)}, which is computed no more: {_TODO}"
+    return ""
 
 
 class OnlineRows:

@@ -74,19 +74,21 @@ def adopt(journal: Journal, base: Base) -> None:
 
     Of a time line that goes on, the events from the base's time on are kept, with position and watermark; of one that
     was given up, nothing. It was given up as well where the base bars entries that the one before did not: then a base
-    between the two was missed.
+    between the two was missed. Where the base lies before the one that stands, the lake goes on telling of the time up to
+    that one, read anew: the journal does not reach further back.
     """
     mine = journal.base
     if mine is None or base.rewind or order(base.position) > order(mine.position):
         journal.begin(base, [])
         return
+    begun = msgspec.structs.replace(base, position=mine.position, as_of_us=max(base.as_of_us, mine.as_of_us))
     kept = []
     position, watermark = mine.position, mine.as_of
     for record in journal.records():
         position, watermark = record.id, max(watermark, instant(record.watermark_us))
         if record.event is not None:
             watermark = advanced(watermark, record.event)
-            if record.event.event_time >= base.as_of:
+            if record.event.event_time >= begun.as_of:
                 kept.append(record)
     end = Record(id=position, watermark_us=micros(watermark))
-    journal.begin(msgspec.structs.replace(base, position=mine.position), [*kept, end])
+    journal.begin(begun, [*kept, end])

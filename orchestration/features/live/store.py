@@ -87,8 +87,9 @@ class LiveStore:
 
     def wait(self, problem: str, found: bytes | None) -> None:
         """Say in the document why nothing is applied."""
+        said = self.document.problem
         self._say(problem)
-        if found is None or found != self._written:
+        if found is None or found != self._written or said != problem:
             write_watermark(self._client, self.document, self._project)
             self._written = msgspec.json.encode(self.document)
 

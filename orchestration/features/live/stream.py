@@ -76,6 +76,12 @@ def waiting(client: "redis.Redis", after: str, *, at_most: int) -> tuple[int, in
     return len(entries), sent_ms(entries[0][0].decode()) if entries else None
 
 
+def ids_upto(client: "redis.Redis", last: str, *, count: int) -> list[str]:
+    """Ids of the entries up to this one, the last `count` of them, oldest first."""
+    entries: Any = client.xrevrange(EVENTS, max=last, count=count)
+    return [key.decode() for key, _ in reversed(entries)]
+
+
 def trim(client: "redis.Redis", first_kept: str) -> None:
     """Drop the entries before this id."""
     client.xtrim(EVENTS, minid=first_kept, approximate=True)

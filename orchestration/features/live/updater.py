@@ -20,13 +20,24 @@ from orchestration.features.live.journal import Journal
 from orchestration.features.live.late import append_late
 from orchestration.features.live.metrics import Metrics
 from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
+from orchestration.features.live.rows import layout_problem
 from orchestration.features.live.state import State, adopt, load
 from orchestration.features.live.store import NEW_BASE, START, LiveStore
-from orchestration.features.live.stream import BEGINNING, Entry, last_id, order, read, refuse, sent_ms, trim, waiting
+from orchestration.features.live.stream import (
+    BEGINNING,
+    Entry,
+    ids_upto,
+    last_id,
+    order,
+    read,
+    refuse,
+    sent_ms,
+    trim,
+    waiting,
+)
 from orchestration.features.live.watermark import NO_BASE, Refill
 
 _log = logging.getLogger(__name__)
-_NO_LAYOUT = "no layout: materialize feature_registry"
 _LAG_AT_MOST = 10_000
 
 
@@ -93,8 +104,8 @@ class Updater:
             return ""
         if mine is None and not newer:
             return NO_BASE
-        if not self._places.layout.exists():
-            return _NO_LAYOUT
+        if problem := layout_problem(self._places.layout):
+            return problem
         if newer and theirs is not None:
             adopt(self._journal, theirs)
         if self._journal.base is not None:
@@ -160,9 +171,11 @@ class Updater:
                 "the stream lost its memory: it ends at %s, known is %s; reading from %s", last, state.position, begin
             )
             state.position = begin
+            self._journaled.clear()  # ids of another stream: nothing may be trimmed by them
 
     def _trim(self, entries: list[Entry]) -> None:
-        self._journaled.extend(entry.id for entry in entries)
+        known = bool(self._journaled)  # else an updater before this one took those before
+        self._journaled.extend([e.id for e in entries] if known else ids_upto(self._stream, entries[-1].id, count=KEEP))
         if len(self._journaled) == KEEP:
             trim(self._stream, self._journaled[0])
 

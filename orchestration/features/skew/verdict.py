@@ -22,7 +22,8 @@ class SkewVerdict:
 def judge_skew(report: SkewReport) -> SkewVerdict:
     """Fail where a feature differs in more rows than DIFFERING_SHARE, or behind late data than LATE_SHARE.
 
-    Few rows are inconclusive, unless they differ: no day passes for want of data.
+    Few rows are inconclusive, unless they differ, and so are rows of which no feature can be compared: no day passes for
+    want of data.
     """
     wrong = [f for f in report.differing if f.differing - f.late_rows > DIFFERING_SHARE * f.rows]
     behind = [f for f in report.differing if f.late_rows > LATE_SHARE * f.rows]
@@ -39,8 +40,14 @@ def judge_skew(report: SkewReport) -> SkewVerdict:
             "inconclusive",
             f"{report.rows} rows can be compared, {FEWEST_ROWS} are needed" + (f"; apart: {apart}" if apart else ""),
         )
+    compared = [f for f in report.features if f.rows]
+    left_out = {*report.left_out, *(f.feature for f in report.features if not f.rows)}
+    if not compared:
+        reasons = "; ".join(dict.fromkeys(report.left_out.values()))
+        return SkewVerdict("inconclusive", f"no feature of {report.rows} rows can be compared: {reasons}")
     some = f", {len(report.differing)} within their bounds" if report.differing else ""
-    return SkewVerdict("pass", f"{len(report.features)} features of {report.rows} rows are as in training{some}")
+    others = f"; {len(left_out)} are left out, wholly or in part" if left_out else ""
+    return SkewVerdict("pass", f"{len(compared)} features of {report.rows} rows are as in training{some}{others}")
 
 
 def _named(feature: FeatureSkew) -> str:

@@ -86,15 +86,25 @@ def test_stale_features_fail_the_check_and_are_told_of_once(client: "redis.Redis
     assert tick(STALE).cursor == WELL  # type: ignore[union-attr]
 
 
+def checked() -> dg.AssetCheckEvaluation:
+    """The check as the UI runs it."""
+    job = dg.Definitions(assets=[live_features], asset_checks=[features_are_fresh]).get_implicit_global_asset_job_def()
+    (evaluation,) = job.execute_in_process().get_asset_check_evaluations()
+    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    return evaluation
+
+
 def test_the_check_in_the_ui_says_the_same(client: "redis.Redis") -> None:
     for behind, passed in ((timedelta(minutes=10), False), (timedelta(0), True)):
         applied(client, behind)
-        result = dg.Definitions(
-            assets=[live_features], asset_checks=[features_are_fresh]
-        ).get_implicit_global_asset_job_def()
-        run = result.execute_in_process()
-        (evaluation,) = run.get_asset_check_evaluations()
+        evaluation = checked()
         assert (evaluation.asset_check_key, evaluation.passed) == (FRESH, passed)
+
+
+def test_the_check_does_not_pass_where_nothing_is_known(client: "redis.Redis") -> None:
+    evaluation = checked()
+    assert not evaluation.passed
+    assert "does the program `updater` run?" in str(evaluation.metadata["reason"].value)
 
 
 def test_before_a_replay_there_is_nothing_to_say(client: "redis.Redis") -> None:

@@ -1,4 +1,7 @@
+from urllib.parse import quote
+
 import pytest
+import yaml
 
 from orchestration.features.store import connection_string
 
@@ -20,3 +23,16 @@ def test_feasts_form_of_an_address(url: str, expected: str) -> None:
 def test_another_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="redis://"):
         connection_string(url)
+
+
+@pytest.mark.parametrize(
+    "text", ["s@fe", "a,b", "a=b", "12345", "0123", "1e5", "true", "null", "NaN", 'a"b', "a: b #c", "é𝄞$X"]
+)
+def test_feast_reads_any_user_and_password_out_of_its_file(text: str) -> None:
+    from feast.infra.online_stores.redis import RedisOnlineStore
+
+    found = connection_string(f"redis://{quote(text, safe='')}:{quote(text, safe='')}@cache:7000/3")
+    file = yaml.safe_load(f"connection_string: {found}")
+    nodes, options = RedisOnlineStore._parse_connection_string(file["connection_string"])
+    assert nodes == [{"host": "cache", "port": "7000"}]
+    assert options == {"db": 3, "username": text, "password": text}

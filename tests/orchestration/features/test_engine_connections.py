@@ -19,7 +19,7 @@ from orchestration.features.compute import read_view, write_features
 from orchestration.features.layout import view_layouts
 from orchestration.features.online import read_online
 from orchestration.features.redis_batch_engine import RedisBatchEngine
-from orchestration.features.store import apply, feast_environment, materialize
+from orchestration.features.store import apply, feast_environment, materialize, online_client
 from orchestration.features.views import PROJECT, VIEWS
 from tests.orchestration.features import feast_stores
 from tests.orchestration.features.feast_stores import NOW, only, rows
@@ -69,6 +69,14 @@ def test_a_master_behind_a_sentinel(tmp_path: Path) -> None:
         ):
             until(lambda: bool(sentinel.sentinel_masters()), "the Sentinel knows the master")
             assert stored_by(tmp_path, f"127.0.0.1:{port}", redis_type="redis_sentinel") == len(KEYS)
+
+
+def test_a_cluster_that_is_away_is_said_to_be_redis(tmp_path: Path) -> None:
+    port = free_port()
+    with pytest.raises(RuntimeError, match=r"feature view view .*for Redis: .*redis_type in feature_store.yaml"):
+        stored_by(tmp_path, f"127.0.0.1:{port}", redis_type="redis_cluster")
+    with pytest.raises(redis.ConnectionError, match="cannot be connected"):
+        online_client(f"redis+cluster://127.0.0.1:{port}", timeout_s=1)
 
 
 def test_tls_and_a_password(tmp_path: Path) -> None:

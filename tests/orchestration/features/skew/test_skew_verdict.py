@@ -64,6 +64,20 @@ def test_few_rows_pass_nothing_and_say_where_the_others_are() -> None:
     assert judge_skew(report(feature(rows=FEWEST_ROWS), rows=FEWEST_ROWS)).outcome == "pass"
 
 
+def test_rows_of_which_no_feature_can_be_compared_pass_nothing() -> None:
+    why = {"f": "no training rows of the day are stored"}
+    for features in ((), (feature(rows=0),)):
+        verdict = judge_skew(report(*features, left_out=why))
+        assert verdict.outcome == "inconclusive"
+        assert verdict.reason == "no feature of 2000 rows can be compared: no training rows of the day are stored"
+
+
+def test_a_pass_says_how_many_features_it_does_not_speak_of() -> None:
+    verdict = judge_skew(report(feature("f"), feature("g", rows=0), left_out={"h": "no training row has it"}))
+    assert verdict.outcome == "pass"
+    assert verdict.reason == "1 features of 2000 rows are as in training; 2 are left out, wholly or in part"
+
+
 def test_few_rows_that_differ_fail() -> None:
     assert judge_skew(report(feature(rows=3, unit=3), rows=3)).outcome == "fail"
 

@@ -1,0 +1,47 @@
+"""What a new base carries over, over a journal and a lake on disk."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from orchestration.features.live.base import Base, decoded
+from orchestration.features.live.events import micros
+from orchestration.features.live.journal import Journal, Record
+from orchestration.features.live.state import adopt, load
+from orchestration.features.views import LEAD
+from orchestration.ingestion.partitions import write_partitions
+from tests.orchestration.features.live.feeds import synthetic
+from tests.orchestration.features.reference import START
+
+DAY = timedelta(days=1)
+FLIGHTS, WEATHER, EVERYTHING = synthetic(7, n=60, days=2)
+
+
+def test_a_base_before_the_one_that_stands_leaves_no_hole_between_the_two(tmp_path: Path) -> None:
+    for name, frame, at in (("flights", FLIGHTS, "sched_dep"), ("weather", WEATHER, "time_hour")):
+        write_partitions(
+            frame, tmp_path / "raw" / name, START.date(), (START + 2 * DAY).date(), day=pl.col(at).dt.date()
+        )
+    stood = Base(id="a", as_of_us=micros(START + DAY - LEAD), position="0-0", set_at_us=1, rewind=False)
+    since = [event for event in EVERYTHING if event.event_time >= stood.as_of]
+    records = [Record(id=f"1-{n}", watermark_us=stood.as_of_us, event=event) for n, event in enumerate(since)]
+    earlier = Base(id="b", as_of_us=micros(START - LEAD), position="0-0", set_at_us=2, rewind=False)
+    with Journal(tmp_path / "journal") as journal:
+        journal.begin(stood, records)
+        before = load(stood, journal.records(), tmp_path)
+        adopt(journal, earlier)
+        assert journal.base is not None
+        after = load(journal.base, journal.records(), tmp_path)
+    assert journal.base.id == "b"
+    assert after.history.keys() == before.history.keys()
+    assert after.history.flights.sort("request_id").equals(before.history.flights.sort("request_id"))
+    assert (after.watermark, after.position, after.events) == (before.watermark, before.position, before.events)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../lake", "/tmp/elsewhere"])
+def test_a_base_whose_id_would_lead_out_of_the_journal_is_as_good_as_lost(name: str) -> None:
+    base = {"id": name, "as_of_us": 0, "position": "0-0", "set_at_us": 1, "rewind": True}
+    assert decoded(msgspec.json.encode(base)) is None
