@@ -23,6 +23,7 @@ _NO_BOARD = pl.DataFrame(
 )
 
 Micros = NDArray[np.int64]  # since the epoch
+Positions = NDArray[np.int64]
 
 
 def origin_board(flights: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
@@ -46,14 +47,14 @@ def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl
     """
     ordered = departed.sort("event_timestamp", maintain_order=True)
     dep, late = _micros(ordered["event_timestamp"]), (ordered["delay"] > LATE_MIN).to_numpy()
-    at = _within(dep, start, end)
-    index, lengths = _slices(dep, at - _us(LAST_HOUR), at)
+    at, seconds = _within(dep, start, end), dep / 1e6
+    index, row, lengths = _slices(dep, at - _us(LAST_HOUR), at)
     return pl.DataFrame(
         {
             "event_timestamp": _instants(at),
             GLOBAL_KEY: pl.repeat("", len(at), eager=True),
-            "dep_at": _lists(dep[index], lengths),
-            "late_dep_at": _lists_where(late[index], dep[index], lengths),
+            "dep_at": _lists(seconds[index], lengths),
+            "late_dep_at": _lists_where(late[index], seconds[index], row, len(at)),
         }
     )
 
@@ -63,14 +64,14 @@ def _board_of(origin: str, flights: pl.DataFrame, start: datetime, end: datetime
     sched = _micros(ordered["sched_dep"])
     dep = ordered["dep"].to_physical().fill_null(_NEVER).to_numpy()
     at = _within(np.concatenate([sched - _us(LEAD), dep]), start, end)
-    index, lengths = _slices(sched, at - _us(BOARD_FROM), at + _us(LEAD))
-    still_there = dep[index] > np.repeat(at, lengths)
+    index, row, lengths = _slices(sched, at - _us(BOARD_FROM), at + _us(LEAD))
+    still_there, due = dep[index] > at[row], (sched / 1e6)[index]
     return pl.DataFrame(
         {
             "event_timestamp": _instants(at),
             "origin": pl.repeat(origin, len(at), eager=True),
-            "sched_at": _lists(sched[index], lengths),
-            "open_at": _lists_where(still_there, sched[index], lengths),
+            "sched_at": _lists(due, lengths),
+            "open_at": _lists_where(still_there, due, row, len(at)),
         }
     )
 
@@ -81,24 +82,24 @@ def _within(instants: Micros, start: datetime, end: datetime) -> Micros:
     return np.unique(instants[(instants >= first) & (instants < last)])
 
 
-def _slices(ordered: Micros, after: Micros, upto: Micros) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each of the windows (after, upto] the positions of what lies in it: all of them in a row, and how many each has."""
+def _slices(ordered: Micros, after: Micros, upto: Micros) -> tuple[Positions, Positions, Positions]:
+    """What lies in each of the windows (after, upto]: positions, all in a row; the window of each; how many each has."""
     first, last = (np.searchsorted(ordered, bound, side="right") for bound in (after, upto))
     lengths = last - first
-    begins = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(first - begins, lengths), lengths
-
-
-def _lists(flat: Micros, lengths: NDArray[np.int64]) -> pl.Series:
-    """`flat` as lists of these lengths, in UNIX seconds."""
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return pl.Series(pa.LargeListArray.from_arrays(offsets, flat / 1e6), dtype=_LIST)
-
-
-def _lists_where(kept: NDArray[np.bool_], flat: Micros, lengths: NDArray[np.int64]) -> pl.Series:
-    """As `_lists`, without what is not kept."""
     row = np.repeat(np.arange(len(lengths)), lengths)
-    return _lists(flat[kept], np.bincount(row[kept], minlength=len(lengths)))
+    begins = np.cumsum(lengths) - lengths
+    return np.arange(len(row)) + (first - begins)[row], row, lengths
+
+
+def _lists(flat: NDArray[np.float64], lengths: Positions) -> pl.Series:
+    """`flat` as lists of these lengths."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return pl.Series(pa.LargeListArray.from_arrays(offsets, flat), dtype=_LIST)
+
+
+def _lists_where(kept: NDArray[np.bool_], flat: NDArray[np.float64], row: Positions, rows: int) -> pl.Series:
+    """What is kept of `flat`, as the lists of the rows that it belongs to."""
+    return _lists(flat[kept], np.bincount(row[kept], minlength=rows))
 
 
 def _us(duration: timedelta) -> int:

@@ -20,6 +20,10 @@ from orchestration.features.views import LATE_MIN, LEAD
 
 CLIP_MIN = (-15.0, 180.0)
 HISTORY_DAYS = 4
+# Series in a step that pay for the step's overhead.
+TOGETHER = 40
+
+Floats = NDArray[np.float64]
 
 
 def decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: float, prefix: str) -> pl.DataFrame:
@@ -56,9 +60,9 @@ def _means(ordered: pl.DataFrame, keys: Sequence[str], half_life_h: float, prefi
     """The decayed means of events in their series, at those that are `of_partition`."""
     decay = _decay_since_previous(ordered, half_life_h)
     delay = ordered["delay"].to_numpy()
-    weight = _decayed_sum(decay, np.ones_like(delay))
-    mean = _decayed_sum(decay, np.clip(delay, *CLIP_MIN)) / weight
-    late = _decayed_sum(decay, (delay > LATE_MIN).astype(np.float64)) / weight
+    terms = np.column_stack([np.ones_like(delay), np.clip(delay, *CLIP_MIN), delay > LATE_MIN])
+    weight, delays, lates = _decayed_sums(decay, terms, ordered["series"].to_numpy()).T
+    mean, late = delays / weight, lates / weight
     return (
         ordered.select("event_timestamp", *keys, "of_partition")
         .with_columns(
@@ -90,7 +94,7 @@ def _with_history(events: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     return pl.concat(blocks).sort("series", maintain_order=True)
 
 
-def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> NDArray[np.float64]:
+def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> Floats:
     """2^-(gap / half-life) to the previous event of the same series; 0 at the first event of a series."""
     gap_h = pl.col("event_timestamp").diff().dt.total_microseconds() / 3_600_000_000.0
     same = pl.col("series") == pl.col("series").shift(1)
@@ -98,8 +102,31 @@ def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> NDArray[
     return ordered.select(decay=decay)["decay"].to_numpy()
 
 
-def _decayed_sum(decay: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """s_i = s_(i-1) * decay_i + x_i. A recursion over floats: 0.1 us a row, cheaper than any blocked closed form."""
+def _decayed_sums(decay: Floats, terms: Floats, series: NDArray[np.int64]) -> Floats:
+    """s_i = s_(i-1) * decay_i + terms_i within each run of equal `series`, column by column: float64 [rows, columns].
+
+    Where there are many series, all take a step together; where there are few, one after another is cheaper. The same
+    multiplications and additions either way, so the same bits.
+    """
+    starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]]) if len(series) else np.empty(0, np.int64)
+    lengths = np.diff(np.r_[starts, len(series)])
+    if len(series) < TOGETHER * lengths.max(initial=0):
+        return np.column_stack([_one_by_one(decay, column) for column in terms.T])
+    order = np.argsort(-lengths, kind="stable")
+    starts, lengths = starts[order], lengths[order]
+    active = np.searchsorted(
+        -lengths, -np.arange(lengths.max(initial=0)), side="left"
+    )  # how many are longer than a step
+    sums, running = np.empty_like(terms), np.zeros((len(starts), terms.shape[1]))
+    for step, n in enumerate(active):
+        at = starts[:n] + step
+        running = running[:n] * decay[at, None] + terms[at]
+        sums[at] = running
+    return sums
+
+
+def _one_by_one(decay: Floats, x: Floats) -> Floats:
+    """The recursion row by row; `decay` is 0 where a series begins."""
     steps = zip(decay.tolist(), x.tolist(), strict=True)
     sums = accumulate(steps, lambda s, step: s * step[0] + step[1], initial=0.0)
     next(sums)
