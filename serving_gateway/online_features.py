@@ -5,6 +5,7 @@ Views of the same entities share a Redis hash, so one HMGET reads all of them.
 
 import struct
 from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TypeAlias
@@ -27,6 +28,7 @@ from serving_gateway.contracts.prediction import ViewAge
 from serving_gateway.online_connection import OnlineStore
 from serving_gateway.online_wire import StoreLostError, command
 
+REMEMBERED = 4096  # keys of one kind of entity
 _NUMBER = (float, int)
 # What a value of each type is decoded to; a number may come in another number's bytes, as the vector is float32 anyway.
 _DECODED: dict[ValueType, tuple[type, ...]] = {
@@ -62,8 +64,20 @@ class _View(Struct, frozen=True):
     missing: ViewRow
 
 
+class _Known(Struct):
+    """What was made of one key: its command, and what its last reply held."""
+
+    key: bytes
+    hmget: bytes
+    reply: list[bytes | None] | None = None
+    stored: "list[_Stored]" = []
+
+
 class _EntityReads:
-    """The views of the same entities: one hash a key, one HMGET. What is the same for every key is encoded once."""
+    """The views of the same entities: one hash a key, one HMGET. What is the same for every key is encoded once.
+
+    Keys come again, and mostly with the same bytes: of up to REMEMBERED keys the command and the decoded reply are kept.
+    """
 
     def __init__(self, project: str, join_keys: tuple[str, ...]) -> None:
         self.views: list[_View] = []
@@ -71,6 +85,7 @@ class _EntityReads:
         self._project = project.encode()
         self._prefix = key_prefix(join_keys)
         self._before = self._after = b""
+        self._known: OrderedDict[_Picked, _Known] = OrderedDict()
         #: The request's entities that are the key: one value, or a tuple of several in the order of the join keys.
         self.pick: Callable[[dict[str, str]], _Picked] = (
             itemgetter(*join_keys) if join_keys else lambda _: GLOBAL_VALUES
@@ -85,15 +100,24 @@ class _EntityReads:
         # HMGET <key> <fields>, cut where the key stands
         self._before, self._after = command(b"HMGET", b"", *self._fields).split(b"$0\r\n\r\n", 1)
 
-    def asked(self, picked: _Picked) -> tuple[bytes, bytes]:
+    def asked(self, picked: _Picked) -> _Known:
         """Redis key of what `pick` gave, and the command that reads all fields of all views of it."""
-        values = key_value(picked) if isinstance(picked, str) else b"".join(map(key_value, picked))
-        key = self._prefix + values + self._project
-        return key, b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after)
+        known = self._known.get(picked)
+        if known is None:
+            values = key_value(picked) if isinstance(picked, str) else b"".join(map(key_value, picked))
+            key = self._prefix + values + self._project
+            known = _Known(key, b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after))
+            if len(self._known) >= REMEMBERED:  # callers choose the keys: no crowd of them may fill memory
+                self._known.popitem(last=False)
+            self._known[picked] = known
+        return known
 
-    def stored(self, reply: list[bytes | None]) -> list[_Stored]:
+    def stored(self, known: _Known, reply: list[bytes | None]) -> list[_Stored]:
         """What the reply holds of each view. Raises FeaturesUnavailableError."""
-        return [_stored(view, reply) for view in self.views]
+        if known.reply != reply:
+            known.stored = [_stored(view, reply) for view in self.views]
+            known.reply = reply
+        return known.stored
 
     def aged(self, stored: list[_Stored], event_time_us: int) -> dict[str, ViewRow]:
         """The views by name as they are at an event time."""
@@ -127,11 +151,10 @@ class OnlineFeatures:
         picked = [[reads.pick(entities) for entities, _ in rows] for reads in self._reads]
         distinct = [dict.fromkeys(of_rows) for of_rows in picked]
         asked = [reads.asked(one) for reads, keys in zip(self._reads, distinct, strict=True) for one in keys]
-        answered = zip(asked, await self._fetch(asked, deadline), strict=True)
-        replies = iter([reply for _, reply in answered])
+        replies = zip(asked, await self._fetch(asked, deadline), strict=True)
         found: list[dict[str, ViewRow]] = [{} for _ in rows]
         for reads, keys, of_rows in zip(self._reads, distinct, picked, strict=True):
-            stored = {one: reads.stored(next(replies)) for one in keys}
+            stored = {one: reads.stored(*next(replies)) for one in keys}
             aged: dict[_Picked, tuple[int, dict[str, ViewRow]]] = {}  # the last event time of each key, and its views
             for views, one, (_, event_time_us) in zip(found, of_rows, rows, strict=True):
                 known = aged.get(one)
@@ -140,10 +163,10 @@ class OnlineFeatures:
                 views.update(known[1])
         return found
 
-    async def _fetch(self, asked: list[tuple[bytes, bytes]], deadline: float) -> list[list[bytes | None]]:
+    async def _fetch(self, asked: list[_Known], deadline: float) -> list[list[bytes | None]]:
         if not asked:
             return []
-        keys, commands = zip(*asked, strict=True)
+        keys, commands = [known.key for known in asked], [known.hmget for known in asked]
         try:
             return await self._store.read(keys, commands, deadline)
         except TimeoutError as error:

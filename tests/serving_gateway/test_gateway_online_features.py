@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import redis
 
+from serving_gateway import online_features
 from serving_gateway.contracts.online_address import parse_address
 from serving_gateway.contracts.online_layout import entity_key
 from serving_gateway.online_connection import OnlineConnection
@@ -74,6 +75,44 @@ def test_rows_that_share_entities_cost_one_read_each_key(client: redis.Redis, re
     rows = [({"origin": "JFK", "tailnum": f"N{n % 3}"}, EVENT_TIME_US) for n in range(30)]
     assert len(read(redis_url, *rows)) == 30
     assert client.info("commandstats")["cmdstat_hmget"]["calls"] - before == 5  # JFK, three tails, the global row
+
+
+def test_a_reader_that_goes_on_sees_every_change_and_remembers_a_bounded_number_of_keys(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_features, "REMEMBERED", 2)
+    decoded: list[str] = []
+    once = online_features._stored
+    monkeypatch.setattr(online_features, "_stored", lambda view, reply: decoded.append(view.name) or once(view, reply))
+
+    async def main() -> None:
+        store = OnlineConnection(parse_address(redis_url))
+        features = OnlineFeatures(CONTRACT, store)
+
+        async def visible(tailnum: str = "N1") -> object:
+            [views] = await features.read(
+                [({"origin": "JFK", "tailnum": tailnum}, EVENT_TIME_US)], asyncio.get_running_loop().time() + 2
+            )
+            return views["weather"].values.get("visib")
+
+        try:
+            assert [await visible() for _ in range(3)] == [9.5] * 3
+            assert sorted(decoded) == ["board", "tail", "weather"]  # once, for the bytes were the same
+            put_view(client, WEATHER, ("JFK",), EVENT_TIME_US, {"visib": 1.0})
+            assert await visible() == 1.0
+            put_view(client, WEATHER, ("JFK",), EVENT_TIME_US, {"visib": None})
+            assert await visible() is None
+            client.delete(entity_key("drift", ("origin",), ("JFK",)))
+            assert await visible() is None
+            put_all_views(client)
+            assert await visible() == 9.5
+            for n in range(20):
+                await visible(f"N{n}")
+            assert {len(reads._known) for reads in features._reads} == {1, 2}
+        finally:
+            store.close()
+
+    asyncio.run(main())
 
 
 def test_foreign_bytes_are_an_error_that_names_the_view(client: redis.Redis, redis_url: str) -> None:
