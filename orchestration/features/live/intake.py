@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestration.features.live.events import Event, EventError, Progress, decode, kind_of, micros
+from orchestration.features.live.events import Event, EventError, Progress, Scheduled, Weather, decode, kind_of, micros
 from orchestration.features.live.history import History
 from orchestration.features.live.journal import Record
 from orchestration.features.live.late import LateEvent
@@ -61,8 +61,8 @@ def take(events: Iterable[tuple[str, Event]], history: History, watermark: datet
 
 
 def advanced(watermark: datetime, event: Event) -> datetime:
-    """The watermark after an event: schedules are told ahead and do not move it."""
-    return watermark if event.of == "flights" else max(watermark, event.event_time)
+    """The watermark after an event: schedules and reports are told ahead and do not move it."""
+    return watermark if isinstance(event, Scheduled | Weather) else max(watermark, event.event_time)
 
 
 def is_new(event: Event, history: History) -> bool:

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 # An event older than the watermark by more is not applied: days that have been computed in batch since would not agree.
 LATENESS = timedelta(hours=24)
-# Nobody knows the future: an event that says it happened this long after the wall clock is refused. It would push the
-# watermark ahead, and with it make everything true that follows it late.
-# Weather reports come some minutes before their hour is over.
+# Nobody knows the future: an event that says it happened this long after the wall clock is refused. A movement would push
+# the watermark ahead, and with it make everything true that follows it late.
+# Weather reports, which wait for their time, come some minutes before their hour is over.
 AHEAD = timedelta(minutes=15)
 
 # Event seconds that the watermark may lie behind the event clock before somebody should look.

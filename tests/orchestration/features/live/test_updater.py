@@ -10,7 +10,7 @@ import redis
 
 from orchestration.features.live import updater as updater_module
 from orchestration.features.live.base import read_base
-from orchestration.features.live.events import Departure, Progress, Scheduled, encode, micros
+from orchestration.features.live.events import Departure, Progress, Scheduled, Weather, encode, micros
 from orchestration.features.live.journal import Journal, JournalTakenError
 from orchestration.features.live.late import read_late
 from orchestration.features.live.stream import EVENTS, REFUSED, last_id, send
@@ -250,6 +250,23 @@ def test_a_schedule_told_ahead_counts_when_its_time_comes(stand: Stand) -> None:
     instant = flight.sched_dep.timestamp()
     (row,) = stand.content(key).values()
     assert row == (flight.event_time.timestamp(), (instant,), (instant,))
+
+
+def test_a_report_told_ahead_counts_when_its_hour_is_over_and_makes_no_movement_late(stand: Stand) -> None:
+    stand.base()
+    report = next(e for e in EVERYTHING if isinstance(e, Weather) and e.event_time > START + timedelta(hours=3))
+    key = {("origin_weather", (report.origin,)): ()}
+    movements = [e for e in EVERYTHING if isinstance(e, Departure) and e.event_time < report.event_time]
+    send(stand.stream, [report, *movements])
+    with stand.updater() as updater:
+        run(updater)
+        assert stand.content(key) == {}
+        assert stand.watermark().watermark_us == micros(movements[-1].at)
+        assert not list(stand.settings.late_events.glob("*"))
+        send(stand.stream, [Progress(at=report.event_time)])
+        run(updater)
+    (row,) = stand.content(key).values()
+    assert row[0] == report.event_time.timestamp()
 
 
 def test_a_stream_that_lost_its_memory_is_read_from_the_beginning(stand: Stand) -> None:
