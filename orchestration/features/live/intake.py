@@ -1,4 +1,4 @@
-"""What becomes of entries of the stream, one after the other: applied, known already, too late, or no event."""
+"""What becomes of entries of the stream, one after the other: applied, known already, superseded, too late, or no event."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Taken:
         watermark: after the batch, UTC.
         records: for the journal.
         late: for the files of late events.
-        outcomes: count by (kind, outcome); outcomes are applied, duplicate, late.
+        outcomes: count by (kind, outcome); outcomes are applied, duplicate, superseded, late.
         distinct: how many events were new.
     """
 
@@ -74,7 +74,7 @@ def _offer(event: Event, entry_id: str, history: History, as_of: datetime, taken
     outcome = _outcome(event, history, as_of, taken.watermark)
     taken.outcomes[kind_of(event), outcome] += 1
     before_us = micros(taken.watermark)
-    if event.event_time < taken.watermark and outcome != "duplicate":
+    if event.event_time < taken.watermark and outcome in ("applied", "late"):
         taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=outcome == "applied"))
     if outcome == "applied":
         taken.distinct += is_new(event, history)
@@ -87,7 +87,7 @@ def _outcome(event: Event, history: History, as_of: datetime, watermark: datetim
     if isinstance(event, Progress):
         return "applied" if event.at > watermark else "duplicate"
     if not history.would_change(event):
-        return "duplicate"
+        return "duplicate" if history.known(event) == event else "superseded"
     return "late" if event.event_time < max(as_of, watermark - LATENESS) else "applied"
 
 

@@ -155,9 +155,11 @@ class Updater:
         self._metrics.events.labels("unknown", "refused").inc(refused)
         totals = {
             what: sum(n for (_, outcome), n in taken.outcomes.items() if outcome == what)
-            for what in ("duplicate", "late")
+            for what in ("duplicate", "superseded", "late")
         }
-        self._store.count(duplicates=totals["duplicate"], late=totals["late"], refused=refused)
+        self._store.count(
+            duplicates=totals["duplicate"], superseded=totals["superseded"], late=totals["late"], refused=refused
+        )
 
     def _notice_lost_stream(self, state: State) -> None:
         """Read on from the beginning where the stream forgot what it gave out; what is known is not applied twice.

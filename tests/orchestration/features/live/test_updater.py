@@ -52,7 +52,8 @@ def test_events_of_the_stream_end_in_the_store(stand: Stand) -> None:
     assert all_is_there(stand)
     document = stand.watermark()
     assert (document.base, document.position, document.watermark_us) == (base.id, last, micros(END))
-    assert (document.events, document.duplicates, document.late, document.refused) == (len(EVERYTHING), 0, 0, 0)
+    assert (document.events, document.duplicates, document.superseded) == (len(EVERYTHING), 0, 0)
+    assert (document.late, document.refused) == (0, 0)
     assert (document.refills, document.problem) == (1, "")
 
 
@@ -221,11 +222,12 @@ def test_events_out_of_order_are_told_and_too_late_ones_not_applied(stand: Stand
     moved = [event for event in EVERYTHING if isinstance(event, Departure)]
     too_late, late, rest = moved[0], moved[-2], [e for e in EVERYTHING if e not in (moved[0], moved[-2])]
     assert END - too_late.event_time > timedelta(hours=24) > END - late.event_time
-    send(stand.stream, [*rest, late, too_late, too_late])
+    lower = msgspec.structs.replace(late, delay=late.delay - 1)
+    send(stand.stream, [*rest, late, lower, too_late, too_late])
     with stand.updater() as updater:
         run(updater)
     document = stand.watermark()
-    assert (document.events, document.late) == (len(EVERYTHING) - 1, 2)
+    assert (document.events, document.superseded, document.late) == (len(EVERYTHING) - 1, 1, 2)
     told = [
         one for day in {e.at.date() for e in (late, too_late)} for one in read_late(stand.settings.late_events, day)
     ]
