@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestration.features.live.base import Base
 from orchestration.features.live.events import Event, EventError, Progress, Scheduled, Weather, decode, kind_of, micros
 from orchestration.features.live.history import History
 from orchestration.features.live.journal import Record
@@ -45,18 +46,18 @@ def parse(entries: Iterable[Entry], now: datetime) -> tuple[list[tuple[str, Even
     return events, refused
 
 
-def take(events: Iterable[tuple[str, Event]], history: History, watermark: datetime, as_of: datetime) -> Taken:
+def take(events: Iterable[tuple[str, Event]], history: History, watermark: datetime, base: Base) -> Taken:
     """Take events into the history (its frames are the caller's to settle).
 
     Args:
         events: with the ids of their entries, in the stream's order.
         history: what is known.
         watermark: before them, UTC.
-        as_of: the base's: what has an earlier time is the lake's to tell.
+        base: what has a time before its `as_of` is the lake's to tell.
     """
     taken = Taken(watermark)
     for entry_id, event in events:
-        _offer(event, entry_id, history, as_of, taken)
+        _offer(event, entry_id, history, base, taken)
     return taken
 
 
@@ -70,12 +71,13 @@ def is_new(event: Event, history: History) -> bool:
     return not isinstance(event, Progress) and history.known(event) is None
 
 
-def _offer(event: Event, entry_id: str, history: History, as_of: datetime, taken: Taken) -> None:
-    outcome = _outcome(event, history, as_of, taken.watermark)
+def _offer(event: Event, entry_id: str, history: History, base: Base, taken: Taken) -> None:
+    outcome = _outcome(event, history, base.as_of, taken.watermark)
     taken.outcomes[kind_of(event), outcome] += 1
     before_us = micros(taken.watermark)
     if event.event_time < taken.watermark and outcome in ("applied", "late"):
-        taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=outcome == "applied"))
+        applied = outcome == "applied"
+        taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=applied, base=base.id))
     if outcome == "applied":
         taken.distinct += is_new(event, history)
         history.add(event)

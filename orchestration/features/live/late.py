@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from orchestration.features.live.events import Event
+from orchestration.drift.folder import write_whole
+from orchestration.features.live.base import Base
+from orchestration.features.live.events import Event, micros
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -21,11 +23,13 @@ class LateEvent(Struct, frozen=True, kw_only=True):
         watermark_us: the watermark then, UTC microseconds since the epoch; what was served between the event's time and
             this did not know the event.
         applied: whether it was within the bound and what is stored follows from it now.
+        base: id of the base of the time line in which it came.
     """
 
     event: Event
     watermark_us: int
     applied: bool
+    base: str = ""
 
 
 _DECODER = msgspec.json.Decoder(LateEvent)
@@ -45,9 +49,27 @@ def append_late(folder: Path, late: Iterable[LateEvent]) -> None:
     for day, events in by_day.items():
         with late_file(folder, day).open("ab") as file:
             # A line that a crash cut off ends here.
-            file.write(b"".join(b"\n" + msgspec.json.encode(one) for one in events))
+            file.write(_lines(events))
             file.flush()
             os.fsync(file.fileno())
+
+
+def give_up(folder: Path, base: Base, since: datetime) -> None:
+    """Forget what earlier bases' time lines had late from the event time `since` on: `base` gives that up. Raises OSError.
+
+    What happened before and came after it counts as known at `since`: the lake tells it to the new time line.
+    """
+    for path in sorted(folder.glob("*.jsonl")):
+        stood = read_late(folder, date.fromisoformat(path.stem))
+        left = [
+            one if one.base == base.id or one.watermark_us < micros(since) else _known_at(one, since)
+            for one in stood
+            if one.base == base.id or one.event.event_time < since
+        ]
+        if not left:
+            path.unlink()
+        elif left != stood:
+            write_whole(path, lambda draft, left=left: draft.write_bytes(_lines(left)))  # type: ignore[misc]
 
 
 def read_late(folder: Path, day: date) -> list[LateEvent]:
@@ -61,3 +83,11 @@ def read_late(folder: Path, day: date) -> list[LateEvent]:
             continue
         found.setdefault(msgspec.json.encode((one.event, one.applied)), one)
     return list(found.values())
+
+
+def _known_at(late: LateEvent, since: datetime) -> LateEvent:
+    return msgspec.structs.replace(late, watermark_us=micros(since), applied=True)
+
+
+def _lines(events: Iterable[LateEvent]) -> bytes:
+    return b"".join(b"\n" + msgspec.json.encode(one) for one in events)

@@ -17,11 +17,11 @@ import redis
 from orchestration.features.live.base import Base
 from orchestration.features.live.intake import Taken, parse
 from orchestration.features.live.journal import Journal
-from orchestration.features.live.late import append_late
+from orchestration.features.live.late import append_late, give_up
 from orchestration.features.live.metrics import Metrics
 from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
 from orchestration.features.live.rows import layout_problem
-from orchestration.features.live.state import State, adopt, load
+from orchestration.features.live.state import State, adopt, given_up, load
 from orchestration.features.live.store import NEW_BASE, START, LiveStore
 from orchestration.features.live.stream import (
     BEGINNING,
@@ -107,6 +107,8 @@ class Updater:
         if problem := layout_problem(self._places.layout):
             return problem
         if newer and theirs is not None:
+            if since := given_up(mine, theirs):
+                give_up(self._places.late, theirs, since)
             adopt(self._journal, theirs)
         if self._journal.base is not None:
             self._load(self._journal.base, new=newer)
