@@ -2,8 +2,12 @@
 
 from datetime import timedelta
 
+from orchestration.features.views import WARM_UP
+
 # An event older than the watermark by more is not applied: days that have been computed in batch since would not agree.
 LATENESS = timedelta(hours=24)
+# Event time behind the watermark for which the files of late events are kept: what is older changes no row that is read.
+LATE_KEPT = WARM_UP["flights"] + LATENESS
 # Nobody knows the future: an event that says it happened this long after the wall clock is refused. A movement would push
 # the watermark ahead, and with it make everything true that follows it late.
 # Weather reports, which wait for their time, come some minutes before their hour is over.

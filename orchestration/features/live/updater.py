@@ -17,7 +17,7 @@ import redis
 from orchestration.features.live.base import Base
 from orchestration.features.live.intake import Taken, parse
 from orchestration.features.live.journal import Journal
-from orchestration.features.live.late import append_late, give_up
+from orchestration.features.live.late import LateFiles
 from orchestration.features.live.metrics import Metrics
 from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
 from orchestration.features.live.rows import layout_problem
@@ -64,6 +64,7 @@ class Updater:
         self._stream = stream
         self._store = store
         self._places = places
+        self._late = LateFiles(places.late)
         self._metrics = metrics
         self._state: State | None = None
         self._journaled: deque[str] = deque(maxlen=KEEP)
@@ -108,7 +109,7 @@ class Updater:
             return problem
         if newer and theirs is not None:
             if since := given_up(mine, theirs):
-                give_up(self._places.late, theirs, since)
+                self._late.give_up(theirs, since)
             adopt(self._journal, theirs)
         if self._journal.base is not None:
             self._load(self._journal.base, new=newer)
@@ -119,6 +120,7 @@ class Updater:
         state = load(base, self._journal.records(), self._places.lake)
         self._store.begin(self._places.layout, self._state, new_base=new)
         self._state = state
+        self._late.forget(state.watermark)
         what = f"{state.history.flights.height} flights, {state.events} events since, watermark {state.watermark}"
         direction = "rewind" if base.rewind else "forward"
         seconds = time.monotonic() - began
@@ -145,8 +147,9 @@ class Updater:
 
     def _keep(self, taken: Taken) -> None:
         """Let the disk have what was taken."""
+        self._late.forget(taken.watermark)
         if taken.late:
-            append_late(self._places.late, taken.late)
+            self._late.append(taken.late)
         if dropped := [late.event for late in taken.late if not late.applied]:
             _log.warning("%d events came too late and are not applied, the first: %s", len(dropped), dropped[0])
         self._journal.append(taken.records)
