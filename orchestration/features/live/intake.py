@@ -79,6 +79,11 @@ def _offer(event: Event, entry_id: str, history: History, base: Base, taken: Tak
         applied = outcome == "applied"
         taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=applied, base=base.id))
     if outcome == "applied":
+        stood = history.known(event)
+        if stood is not None and stood.event_time < taken.watermark:
+            taken.late.append(
+                LateEvent(event=stood, watermark_us=before_us, applied=True, base=base.id, corrected=True)
+            )
         taken.distinct += is_new(event, history)
         history.add(event)
         taken.records.append(Record(id=entry_id, watermark_us=before_us, event=event))

@@ -21,17 +21,19 @@ class LateEvent(Struct, frozen=True, kw_only=True):
     """One of them.
 
     Attributes:
-        event: what came.
+        event: what came, or what stood until a correction came.
         watermark_us: the watermark then, UTC microseconds since the epoch; what was served between the event's time and
             this did not know the event.
         applied: whether it was within the bound and what is stored follows from it now.
         base: id of the base of the time line in which it came.
+        corrected: whether it is what stood: what was served from its time on believed it.
     """
 
     event: Event
     watermark_us: int
     applied: bool
     base: str = ""
+    corrected: bool = False
 
 
 _DECODER = msgspec.json.Decoder(LateEvent)
@@ -121,7 +123,7 @@ def read_late(folder: Path, day: date) -> list[LateEvent]:
 
 def _digest(late: LateEvent) -> bytes:
     """By which two lines say the same: the later one tells of an event that was sent again."""
-    return blake2b(msgspec.json.encode((late.event, late.applied)), digest_size=16).digest()
+    return blake2b(msgspec.json.encode((late.event, late.applied, late.corrected)), digest_size=16).digest()
 
 
 def _days(folder: Path) -> list[date]:
