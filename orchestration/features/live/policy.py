@@ -24,6 +24,8 @@ POLL_MS = 500
 BATCH = 5_000
 # Entries left in the stream once they are in the journal, for whoever looks into it.
 KEEP = 10_000
+# Entries that wait are counted up to this: to count one, Redis sends the whole of it.
+COUNTED = 1_000
 # Dead letters kept.
 REFUSED_KEPT = 1_000
 # Between attempts at a Redis that is away.

@@ -19,7 +19,7 @@ from orchestration.features.live.intake import Taken, parse
 from orchestration.features.live.journal import Journal
 from orchestration.features.live.late import LateFiles
 from orchestration.features.live.metrics import Metrics
-from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
+from orchestration.features.live.policy import BATCH, COUNTED, KEEP, POLL_MS
 from orchestration.features.live.rows import layout_problem
 from orchestration.features.live.state import State, adopt, given_up, load
 from orchestration.features.live.store import NEW_BASE, START, LiveStore
@@ -38,7 +38,6 @@ from orchestration.features.live.stream import (
 from orchestration.features.live.watermark import NO_BASE, Refill
 
 _log = logging.getLogger(__name__)
-_LAG_AT_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -203,6 +202,6 @@ class Updater:
             self._metrics.lag.set(0)
 
     def _measure_lag(self, after: str) -> None:
-        count, oldest_ms = waiting(self._stream, after, at_most=_LAG_AT_MOST)
+        count, oldest_ms = waiting(self._stream, after, at_most=COUNTED)
         self._metrics.lag_entries.set(count)
         self._metrics.lag.set(0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1_000))
