@@ -82,6 +82,7 @@ def _metadata(found: Freshness) -> dict[str, Any]:
             "watermark": datetime.fromtimestamp(document.watermark_us / 1e6, UTC).isoformat(),
             "events": document.events,
             "duplicates": document.duplicates,
+            "superseded": document.superseded,
             "late": document.late,
             "refused": document.refused,
             "refills": document.refills,

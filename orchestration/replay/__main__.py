@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from datetime import date
 
 import redis
@@ -29,11 +30,15 @@ def main() -> int:
         "--minutes-per-second", type=float, help="pace in event minutes (default: as fast as answers come)"
     )
     arguments = parser.parse_args()
-    settings = Settings.load()
-    client = redis.Redis.from_url(settings.redis_url)
+    try:
+        settings = Settings.load()
+        client = _at("REDIS_URL", settings.redis_url, redis.Redis.from_url)
+        online = _at("FEATURES_REDIS_URL", settings.features_redis_url, online_client)
+    except (ValueError, redis.RedisError) as error:  # the message names the setting
+        sys.exit(f"cannot replay: {error}")
     try:
         minutes = list(timeline(settings.lake, arguments.start, arguments.end))
-        feed = Feed(client, online_client(settings.features_redis_url))
+        feed = Feed(client, online)
         feed.require_before(minutes[0].at)
         tally = _replay(Replay(settings.gateway_url, RolloutStore(client), feed), minutes, arguments.minutes_per_second)
     except (MissingPartitionError, NotAppliedError, redis.RedisError) as error:
@@ -44,6 +49,14 @@ def main() -> int:
     for what, count in tally.errors.most_common(5):
         print(f"  {count} x {what}")
     return 1 if tally.errors else 0
+
+
+def _at(setting: str, url: str, connect: Callable[[str], "redis.Redis"]) -> "redis.Redis":
+    """A client of the address. Raises ValueError naming the setting where it is none."""
+    try:
+        return connect(url)
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from error
 
 
 def _replay(replay: Replay, minutes: list[Minute], minutes_per_second: float | None) -> Tally:

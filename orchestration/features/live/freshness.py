@@ -8,11 +8,10 @@ import redis
 from msgspec import Struct
 
 from orchestration.features.live.events import micros
-from orchestration.features.live.policy import FRESH_S, LAG_S
+from orchestration.features.live.policy import COUNTED, FRESH_S, LAG_S
 from orchestration.features.live.stream import BEGINNING, waiting
 from orchestration.features.live.watermark import Watermark, read_watermark
 
-COUNTED = 10_000  # entries of the stream that are counted at most
 Verdict = Literal["fresh", "stale", "unknown"]
 
 
@@ -57,7 +56,8 @@ def judge(document: Watermark | None, now: datetime | None, lag_entries: int, la
     if behind_s > FRESH_S:
         wrong.append(f"the watermark is {behind_s:.0f} s behind the event clock (allowed: {FRESH_S:.0f})")
     if lag_s > LAG_S:
-        wrong.append(f"{lag_entries} events wait, the oldest for {lag_s:.0f} s (allowed: {LAG_S:.0f})")
+        counted = f"{lag_entries} or more" if lag_entries >= COUNTED else str(lag_entries)
+        wrong.append(f"{counted} events wait, the oldest for {lag_s:.0f} s (allowed: {LAG_S:.0f})")
     return Freshness(
         verdict="stale" if wrong else "fresh",
         reason="; ".join(wrong) or f"complete up to {max(behind_s, 0):.0f} s before the event clock, nothing waits",

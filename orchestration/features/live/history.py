@@ -14,6 +14,7 @@ from orchestration.features.computations import COMPUTATIONS, Source
 from orchestration.features.latest import latest_rows
 from orchestration.features.live.affected import Affected, add_keys
 from orchestration.features.live.events import Arrival, Departure, Event, Progress, Scheduled, Weather, stands_over
+from orchestration.features.observations import REPORT_DELAY
 from orchestration.features.views import BY_NAME, LEAD, VIEWS, WARM_UP
 from orchestration.ingestion.partitions import midnight
 
@@ -120,13 +121,16 @@ class History:
         return affected
 
     def passed(self, after: datetime, upto: datetime) -> Affected:
-        """Keys that change because the watermark moved over (after, upto]: flights that were told of before they count."""
+        """Keys that change because the watermark moved over (after, upto]: what was told of before it counts."""
         affected: Affected = {}
         if after == upto:
             return affected
         counts = pl.col("sched_dep").is_between(after + LEAD, upto + LEAD, closed="right")
         for row in self.flights.filter(counts).iter_rows():
             add_keys(affected, "flights", Flight(*row))
+        known = (pl.col("time_hour") + REPORT_DELAY).is_between(after, upto, closed="right")
+        for report in self.weather.filter(known).iter_rows(named=True):
+            add_keys(affected, "weather", Weather(**report))
         return affected
 
     def keys(self) -> Affected:

@@ -1,11 +1,12 @@
-"""What becomes of entries of the stream, one after the other: applied, known already, too late, or no event."""
+"""What becomes of entries of the stream, one after the other: applied, known already, superseded, too late, or no event."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestration.features.live.events import Event, EventError, Progress, decode, kind_of, micros
+from orchestration.features.live.base import Base
+from orchestration.features.live.events import Event, EventError, Progress, Scheduled, Weather, decode, kind_of, micros
 from orchestration.features.live.history import History
 from orchestration.features.live.journal import Record
 from orchestration.features.live.late import LateEvent
@@ -21,7 +22,7 @@ class Taken:
         watermark: after the batch, UTC.
         records: for the journal.
         late: for the files of late events.
-        outcomes: count by (kind, outcome); outcomes are applied, duplicate, late.
+        outcomes: count by (kind, outcome); outcomes are applied, duplicate, superseded, late.
         distinct: how many events were new.
     """
 
@@ -45,24 +46,24 @@ def parse(entries: Iterable[Entry], now: datetime) -> tuple[list[tuple[str, Even
     return events, refused
 
 
-def take(events: Iterable[tuple[str, Event]], history: History, watermark: datetime, as_of: datetime) -> Taken:
+def take(events: Iterable[tuple[str, Event]], history: History, watermark: datetime, base: Base) -> Taken:
     """Take events into the history (its frames are the caller's to settle).
 
     Args:
         events: with the ids of their entries, in the stream's order.
         history: what is known.
         watermark: before them, UTC.
-        as_of: the base's: what has an earlier time is the lake's to tell.
+        base: what has a time before its `as_of` is the lake's to tell.
     """
     taken = Taken(watermark)
     for entry_id, event in events:
-        _offer(event, entry_id, history, as_of, taken)
+        _offer(event, entry_id, history, base, taken)
     return taken
 
 
 def advanced(watermark: datetime, event: Event) -> datetime:
-    """The watermark after an event: schedules are told ahead and do not move it."""
-    return watermark if event.of == "flights" else max(watermark, event.event_time)
+    """The watermark after an event: schedules and reports are told ahead and do not move it."""
+    return watermark if isinstance(event, Scheduled | Weather) else max(watermark, event.event_time)
 
 
 def is_new(event: Event, history: History) -> bool:
@@ -70,13 +71,19 @@ def is_new(event: Event, history: History) -> bool:
     return not isinstance(event, Progress) and history.known(event) is None
 
 
-def _offer(event: Event, entry_id: str, history: History, as_of: datetime, taken: Taken) -> None:
-    outcome = _outcome(event, history, as_of, taken.watermark)
+def _offer(event: Event, entry_id: str, history: History, base: Base, taken: Taken) -> None:
+    outcome = _outcome(event, history, base.as_of, taken.watermark)
     taken.outcomes[kind_of(event), outcome] += 1
     before_us = micros(taken.watermark)
-    if event.event_time < taken.watermark and outcome != "duplicate":
-        taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=outcome == "applied"))
+    if event.event_time < taken.watermark and outcome in ("applied", "late"):
+        applied = outcome == "applied"
+        taken.late.append(LateEvent(event=event, watermark_us=before_us, applied=applied, base=base.id))
     if outcome == "applied":
+        stood = history.known(event)
+        if stood is not None and stood.event_time < taken.watermark:
+            taken.late.append(
+                LateEvent(event=stood, watermark_us=before_us, applied=True, base=base.id, corrected=True)
+            )
         taken.distinct += is_new(event, history)
         history.add(event)
         taken.records.append(Record(id=entry_id, watermark_us=before_us, event=event))
@@ -87,7 +94,7 @@ def _outcome(event: Event, history: History, as_of: datetime, watermark: datetim
     if isinstance(event, Progress):
         return "applied" if event.at > watermark else "duplicate"
     if not history.would_change(event):
-        return "duplicate"
+        return "duplicate" if history.known(event) == event else "superseded"
     return "late" if event.event_time < max(as_of, watermark - LATENESS) else "applied"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from orchestration.features.live.policy import COUNTED
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60)
 
 
@@ -23,7 +25,7 @@ class Metrics:
             "features_event_to_readable_seconds", "From sent to readable in the online store", buckets=_SECONDS, **own
         )
         self.watermark = Gauge("features_watermark_timestamp_seconds", "Event time the online store has reached", **own)
-        self.lag_entries = Gauge("features_stream_lag_entries", "Entries that wait, counted up to 10000", **own)
+        self.lag_entries = Gauge("features_stream_lag_entries", f"Entries that wait, counted up to {COUNTED}", **own)
         self.lag = Gauge("features_lag_seconds", "How long the oldest entry has waited", **own)
         self.refills = Counter("features_refills", "Times that the whole store was written", ["reason"], **own)
         self.refill = Gauge("features_refill_seconds", "How long the last of these took", **own)

@@ -42,7 +42,7 @@ class State:
         before anybody is told of it.
         """
         before = self.watermark
-        taken = take(events, self.history, before, self.base.as_of)
+        taken = take(events, self.history, before, self.base)
         affected = self.history.settle()
         add_all(affected, self.history.passed(before, taken.watermark))
         if taken.watermark.date() != before.date():
@@ -69,16 +69,28 @@ def load(base: Base, records: Iterable[Record], lake: Path) -> State:
     return state
 
 
+def given_up(mine: Base | None, base: Base) -> datetime | None:
+    """From which event time on a new base gives up the time line of `mine`; None where that goes on.
+
+    It was given up as well where the base bars entries that the one before did not: then a rewind between the two was
+    missed, and all that the journal told is given up with it.
+    """
+    if base.rewind:
+        return base.as_of
+    if mine is not None and order(base.position) > order(mine.position):
+        return min(mine.as_of, base.as_of)
+    return None
+
+
 def adopt(journal: Journal, base: Base) -> None:
     """Carry the journal over to a new base.
 
     Of a time line that goes on, the events from the base's time on are kept, with position and watermark; of one that
-    was given up, nothing. It was given up as well where the base bars entries that the one before did not: then a base
-    between the two was missed. Where the base lies before the one that stands, the lake goes on telling of the time up to
+    was given up, nothing. Where the base lies before the one that stands, the lake goes on telling of the time up to
     that one, read anew: the journal does not reach further back.
     """
     mine = journal.base
-    if mine is None or base.rewind or order(base.position) > order(mine.position):
+    if mine is None or given_up(mine, base) is not None:
         journal.begin(base, [])
         return
     begun = msgspec.structs.replace(base, position=mine.position, as_of_us=max(base.as_of_us, mine.as_of_us))

@@ -17,11 +17,11 @@ import redis
 from orchestration.features.live.base import Base
 from orchestration.features.live.intake import Taken, parse
 from orchestration.features.live.journal import Journal
-from orchestration.features.live.late import append_late
+from orchestration.features.live.late import LateFiles
 from orchestration.features.live.metrics import Metrics
-from orchestration.features.live.policy import BATCH, KEEP, POLL_MS
+from orchestration.features.live.policy import BATCH, COUNTED, KEEP, POLL_MS
 from orchestration.features.live.rows import layout_problem
-from orchestration.features.live.state import State, adopt, load
+from orchestration.features.live.state import State, adopt, given_up, load
 from orchestration.features.live.store import NEW_BASE, START, LiveStore
 from orchestration.features.live.stream import (
     BEGINNING,
@@ -38,7 +38,6 @@ from orchestration.features.live.stream import (
 from orchestration.features.live.watermark import NO_BASE, Refill
 
 _log = logging.getLogger(__name__)
-_LAG_AT_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ class Updater:
         self._stream = stream
         self._store = store
         self._places = places
+        self._late = LateFiles(places.late)
         self._metrics = metrics
         self._state: State | None = None
         self._journaled: deque[str] = deque(maxlen=KEEP)
@@ -107,6 +107,8 @@ class Updater:
         if problem := layout_problem(self._places.layout):
             return problem
         if newer and theirs is not None:
+            if since := given_up(mine, theirs):
+                self._late.give_up(theirs, since)
             adopt(self._journal, theirs)
         if self._journal.base is not None:
             self._load(self._journal.base, new=newer)
@@ -117,6 +119,7 @@ class Updater:
         state = load(base, self._journal.records(), self._places.lake)
         self._store.begin(self._places.layout, self._state, new_base=new)
         self._state = state
+        self._late.forget(state.watermark)
         what = f"{state.history.flights.height} flights, {state.events} events since, watermark {state.watermark}"
         direction = "rewind" if base.rewind else "forward"
         seconds = time.monotonic() - began
@@ -143,8 +146,9 @@ class Updater:
 
     def _keep(self, taken: Taken) -> None:
         """Let the disk have what was taken."""
+        self._late.forget(taken.watermark)
         if taken.late:
-            append_late(self._places.late, taken.late)
+            self._late.append(taken.late)
         if dropped := [late.event for late in taken.late if not late.applied]:
             _log.warning("%d events came too late and are not applied, the first: %s", len(dropped), dropped[0])
         self._journal.append(taken.records)
@@ -155,9 +159,11 @@ class Updater:
         self._metrics.events.labels("unknown", "refused").inc(refused)
         totals = {
             what: sum(n for (_, outcome), n in taken.outcomes.items() if outcome == what)
-            for what in ("duplicate", "late")
+            for what in ("duplicate", "superseded", "late")
         }
-        self._store.count(duplicates=totals["duplicate"], late=totals["late"], refused=refused)
+        self._store.count(
+            duplicates=totals["duplicate"], superseded=totals["superseded"], late=totals["late"], refused=refused
+        )
 
     def _notice_lost_stream(self, state: State) -> None:
         """Read on from the beginning where the stream forgot what it gave out; what is known is not applied twice.
@@ -196,6 +202,6 @@ class Updater:
             self._metrics.lag.set(0)
 
     def _measure_lag(self, after: str) -> None:
-        count, oldest_ms = waiting(self._stream, after, at_most=_LAG_AT_MOST)
+        count, oldest_ms = waiting(self._stream, after, at_most=COUNTED)
         self._metrics.lag_entries.set(count)
         self._metrics.lag.set(0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1_000))

@@ -28,7 +28,8 @@ class Watermark(Struct, frozen=True, kw_only=True):
         watermark_us: event time up to which the store is complete, UTC microseconds since the epoch.
         applied_at_us: wall clock of this document.
         events: distinct events known since the base.
-        duplicates: events that were known already.
+        duplicates: events that were known already, to the letter.
+        superseded: events that say something else than the one of their identity that stands, and rank below it.
         late: events that came too late and were not applied.
         refused: stream entries that held no event.
         refills: how often the whole store was written.
@@ -42,6 +43,7 @@ class Watermark(Struct, frozen=True, kw_only=True):
     applied_at_us: int = 0
     events: int = 0
     duplicates: int = 0
+    superseded: int = 0
     late: int = 0
     refused: int = 0
     refills: int = 0

@@ -62,7 +62,7 @@ def events_of(flights: pl.DataFrame, weather: pl.DataFrame) -> list[Event]:
 
 def last_moment(events: Iterable[Event]) -> datetime:
     """Where the watermark is after these events."""
-    return max(event.event_time for event in events if not isinstance(event, Scheduled))
+    return max(event.event_time for event in events if not isinstance(event, Scheduled | Weather))
 
 
 def batch_rows(

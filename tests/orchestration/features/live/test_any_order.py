@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.features.live.events import Departure, Event, Progress, Scheduled
+from orchestration.features.live.events import Departure, Event, Progress, Scheduled, Weather
 from orchestration.features.live.policy import LATENESS
 from orchestration.features.live.state import State
 from tests.orchestration.features.live.feeds import (
@@ -37,11 +37,14 @@ def fed(events: list[Event], sizes: list[int]) -> tuple[State, Rows]:
 
 
 def shuffled(events: list[Event], rng: random.Random, *, within: timedelta) -> list[Event]:
-    """The events out of order: none comes after one that is more than `within` younger. Schedules may be told days before."""
+    """The events out of order: none comes after one that is more than `within` younger. Schedules and reports may be told
+    days before.
+    """
 
     def arrives(event: Event) -> object:
         delay = within * rng.random()
-        return event.event_time + (delay - timedelta(days=2) * rng.random() if isinstance(event, Scheduled) else delay)
+        ahead = timedelta(days=2) * rng.random() if isinstance(event, Scheduled | Weather) else timedelta(0)
+        return event.event_time + delay - ahead
 
     return sorted(events, key=arrives)
 

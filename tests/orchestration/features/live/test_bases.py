@@ -9,10 +9,12 @@ import pytest
 import redis
 
 from orchestration.features.live.base import base_key, read_base
-from orchestration.features.live.events import micros
+from orchestration.features.live.events import Departure, Progress, micros
+from orchestration.features.live.late import late_file, read_late
 from orchestration.features.live.stream import send
 from orchestration.features.live.updater import Updater
 from orchestration.features.live.watermark import NO_BASE
+from orchestration.features.skew.late import late_rows
 from orchestration.features.views import LEAD
 from orchestration.ingestion.partitions import write_partitions
 from tests.orchestration.features.live.feeds import batch_rows, last_moment, synthetic
@@ -103,6 +105,39 @@ def test_a_rewind_forgets_the_time_line_and_leaves_nothing_of_it(stand: Stand) -
     at = last_moment(half)
     rows = batch_rows(FLIGHTS, WEATHER, at)
     assert stand.content(BATCH_ROWS | rows) == expected(rows)
+
+
+@pytest.mark.parametrize("missed", [False, True], ids=["seen", "missed"])
+def test_late_events_of_a_time_line_that_was_given_up_explain_nothing_of_the_next(stand: Stand, missed: bool) -> None:
+    stand.base()
+    late = next(event for event in EVERYTHING if isinstance(event, Departure) and event.at > START + DAY)
+    send(stand.stream, [Progress(at=END), late])
+    with stand.updater() as updater:
+        run(updater)
+        assert late_rows(stand.settings.late_events, late.at.date()).height == 1
+        back = stand.base(rewind=True)
+        if missed:
+            back = stand.base(rewind=False)
+        run(updater)
+        assert late_rows(stand.settings.late_events, late.at.date()).is_empty()
+        send(stand.stream, [Progress(at=END), late])
+        run(updater)
+    assert [one.base for one in read_late(stand.settings.late_events, late.at.date())] == [back.id]
+
+
+def test_files_of_late_events_go_with_the_history_at_a_base_and_as_days_pass(stand: Stand) -> None:
+    folder = stand.settings.late_events
+    old, kept = (late_file(folder, (START - days * DAY).date()) for days in (20, 3))
+    folder.mkdir(parents=True)
+    for path in (old, kept):
+        path.touch()
+    stand.base(rewind=False)
+    with stand.updater() as updater:
+        run(updater)
+        assert list(folder.iterdir()) == [kept]
+        send(stand.stream, [Progress(at=START + 7 * DAY)])
+        run(updater)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_rewind_that_was_missed_counts_too(stand: Stand) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestration.features.live.events import micros
 from orchestration.features.live.freshness import Verdict, judge
-from orchestration.features.live.policy import FRESH_S, LAG_S
+from orchestration.features.live.policy import COUNTED, FRESH_S, LAG_S
 from orchestration.features.live.watermark import NO_BASE, Watermark
 
 NOW = datetime(2013, 5, 1, 12, tzinfo=UTC)
@@ -24,6 +24,7 @@ def at(behind_s: float, problem: str = "") -> Watermark:
         (at(FRESH_S), NOW, (1, LAG_S), "fresh", "complete up to 300 s"),
         (at(FRESH_S + 1), NOW, (0, 0.0), "stale", "301 s behind the event clock"),
         (at(0), NOW, (7, LAG_S + 1), "stale", "7 events wait, the oldest for 11 s"),
+        (at(0), NOW, (COUNTED, LAG_S + 1), "stale", "1000 or more events wait"),
         (at(0, "the disk is full"), NOW, (0, 0.0), "stale", "the disk is full"),
         (at(0), None, (0, 0.0), "unknown", "the replay has not begun"),
         (None, NOW, (0, 0.0), "unknown", "does the program `updater` run"),

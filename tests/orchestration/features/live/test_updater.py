@@ -10,7 +10,7 @@ import redis
 
 from orchestration.features.live import updater as updater_module
 from orchestration.features.live.base import read_base
-from orchestration.features.live.events import Departure, Progress, Scheduled, encode, micros
+from orchestration.features.live.events import Departure, Progress, Scheduled, Weather, encode, micros
 from orchestration.features.live.journal import Journal, JournalTakenError
 from orchestration.features.live.late import read_late
 from orchestration.features.live.stream import EVENTS, REFUSED, last_id, send
@@ -52,7 +52,8 @@ def test_events_of_the_stream_end_in_the_store(stand: Stand) -> None:
     assert all_is_there(stand)
     document = stand.watermark()
     assert (document.base, document.position, document.watermark_us) == (base.id, last, micros(END))
-    assert (document.events, document.duplicates, document.late, document.refused) == (len(EVERYTHING), 0, 0, 0)
+    assert (document.events, document.duplicates, document.superseded) == (len(EVERYTHING), 0, 0)
+    assert (document.late, document.refused) == (0, 0)
     assert (document.refills, document.problem) == (1, "")
 
 
@@ -221,11 +222,12 @@ def test_events_out_of_order_are_told_and_too_late_ones_not_applied(stand: Stand
     moved = [event for event in EVERYTHING if isinstance(event, Departure)]
     too_late, late, rest = moved[0], moved[-2], [e for e in EVERYTHING if e not in (moved[0], moved[-2])]
     assert END - too_late.event_time > timedelta(hours=24) > END - late.event_time
-    send(stand.stream, [*rest, late, too_late, too_late])
+    lower = msgspec.structs.replace(late, delay=late.delay - 1)
+    send(stand.stream, [*rest, late, lower, too_late, too_late])
     with stand.updater() as updater:
         run(updater)
     document = stand.watermark()
-    assert (document.events, document.late) == (len(EVERYTHING) - 1, 2)
+    assert (document.events, document.superseded, document.late) == (len(EVERYTHING) - 1, 1, 2)
     told = [
         one for day in {e.at.date() for e in (late, too_late)} for one in read_late(stand.settings.late_events, day)
     ]
@@ -250,6 +252,23 @@ def test_a_schedule_told_ahead_counts_when_its_time_comes(stand: Stand) -> None:
     instant = flight.sched_dep.timestamp()
     (row,) = stand.content(key).values()
     assert row == (flight.event_time.timestamp(), (instant,), (instant,))
+
+
+def test_a_report_told_ahead_counts_when_its_hour_is_over_and_makes_no_movement_late(stand: Stand) -> None:
+    stand.base()
+    report = next(e for e in EVERYTHING if isinstance(e, Weather) and e.event_time > START + timedelta(hours=3))
+    key = {("origin_weather", (report.origin,)): ()}
+    movements = [e for e in EVERYTHING if isinstance(e, Departure) and e.event_time < report.event_time]
+    send(stand.stream, [report, *movements])
+    with stand.updater() as updater:
+        run(updater)
+        assert stand.content(key) == {}
+        assert stand.watermark().watermark_us == micros(movements[-1].at)
+        assert not list(stand.settings.late_events.glob("*"))
+        send(stand.stream, [Progress(at=report.event_time)])
+        run(updater)
+    (row,) = stand.content(key).values()
+    assert row[0] == report.event_time.timestamp()
 
 
 def test_a_stream_that_lost_its_memory_is_read_from_the_beginning(stand: Stand) -> None:

@@ -1,5 +1,6 @@
 """What an updater waits for, and says so; and what it trims: after restarts, and of a stream that began anew."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import redis
 
 from orchestration.features.layout import write_layouts
 from orchestration.features.live import updater as updater_module
+from orchestration.features.live.freshness import look
+from orchestration.features.live.policy import COUNTED
 from orchestration.features.live.stream import EVENTS, send
 from orchestration.features.live.watermark import NO_BASE
 from serving_gateway.contracts.online_layout import ViewLayout
@@ -85,3 +88,16 @@ def test_updaters_that_live_shortly_trim_too(stand: Stand, monkeypatch: pytest.M
             updater.cycle(block_ms=1)
     assert 100 <= stand.stream.xlen(EVENTS) <= 200 < len(EVERYTHING)
     assert stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
+
+
+def test_of_many_that_wait_a_bounded_number_is_fetched_to_count_them(stand: Stand) -> None:
+    with stand.stream.pipeline(transaction=False) as pipeline:
+        for n in range(1, 2 * COUNTED):
+            pipeline.xadd(EVENTS, {"event": b"{}"}, id=f"1000-{n}")
+        pipeline.execute()
+    with stand.updater() as updater:
+        updater.cycle(block_ms=1)
+    assert stand.metrics.registry.get_sample_value("features_stream_lag_entries") == COUNTED
+    found = look(stand.online, stand.stream, None)
+    assert (found.verdict, found.lag_entries) == ("stale", COUNTED)
+    assert found.lag_s == pytest.approx(time.time() - 1, abs=60), "the oldest one's"

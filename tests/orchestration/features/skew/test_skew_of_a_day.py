@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from orchestration.features.live.events import Departure, micros
-from orchestration.features.live.late import LateEvent, append_late
+from orchestration.features.live.late import LateEvent, LateFiles
 from orchestration.features.skew import facts, recompute
 from orchestration.features.skew.__main__ import main
 from orchestration.features.skew.files import write_report
@@ -221,9 +221,8 @@ def test_an_event_that_came_late_explains_what_was_served_without_it(
     written = pl.read_parquet(stored / "features" / "origin_departures" / f"day={TODAY}.parquet").filter(late)
     told: dict[str, Any] = {"carrier": "B6", "origin": "JFK", "dest": "MCO", "tailnum": "N1"}
     came = [Departure(**told, request_id=f"{at}", sched_dep=at, at=at, delay=0.0) for at in written["event_timestamp"]]
-    append_late(
-        lake.parent / "features" / "late",
-        [LateEvent(event=event, watermark_us=micros(last), applied=True) for event in came],
+    LateFiles(lake.parent / "features" / "late").append(
+        [LateEvent(event=event, watermark_us=micros(last), applied=True) for event in came]
     )
 
     report = check(lake, contract, answered(lake, contract, writer))
