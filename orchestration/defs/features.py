@@ -13,7 +13,9 @@ from orchestration.defs.common import OWNERS, parse_days, table_schema
 from orchestration.features.breaking import Breach, breaches
 from orchestration.features.chain import days_of
 from orchestration.features.columns import training_columns, view_table
+from orchestration.features.held import BEGIN_DAYS
 from orchestration.features.views import FEATURE_SERVICE, view_window
+from orchestration.ingestion.partitions import days
 from orchestration.settings import ROOT, Settings
 from serving_gateway.control.store import RolloutStore
 
@@ -205,10 +207,15 @@ def online_store(config: OnlineConfig) -> dg.MaterializeResult:
 
 
 def _require_known_before(as_of: date, lake: Path) -> None:
-    """A base says that the lake tells all before it: what came over the stream from before is given up, later is late."""
-    stored = {day for day in days_of(lake, "feature_views") if day < as_of}
-    if stored and as_of - timedelta(days=1) not in stored:
-        last = max(stored)
+    """A base says that the lake tells all before it: what came over the stream from before is given up, later is late.
+
+    Where no day of the BEGIN_DAYS before is stored, and this one is, the data begin anew with it.
+    """
+    stored = days_of(lake, "feature_views")
+    before = {day for day in stored if day < as_of}
+    begins_anew = as_of in stored and not before & set(days(as_of - BEGIN_DAYS, as_of))
+    if before and as_of - timedelta(days=1) not in before and not begins_anew:
+        last = max(before)
         raise dg.Failure(
             f"as_of {as_of}: the lake has no features of the day before, its last before that is {last}. Materialize the days"
             f" from {last + timedelta(days=1)} on, or take as_of {last + timedelta(days=1)}; nothing was changed",

@@ -45,6 +45,13 @@ def test_a_day_that_the_lake_does_not_reach_is_refused_and_nothing_is_changed(
     assert (client.exists(KEY), read_base(client)) == (1, None)
 
 
+def test_data_may_begin_anew_after_a_gap(client: "redis.Redis", tmp_path: Path) -> None:
+    for view in VIEWS:
+        partition_path(tmp_path / "lake" / "features" / view.name, date(2013, 6, 1)).touch()
+    with pytest.raises(LookupError, match="materialize feature_registry first"):  # it got beyond the lake
+        online_store(OnlineConfig(as_of="2013-06-01"))
+
+
 def test_a_store_that_was_emptied_and_could_not_be_filled_is_left_to_the_updater(client: "redis.Redis") -> None:
     with pytest.raises(LookupError, match="materialize feature_registry first"):
         online_store(OnlineConfig(as_of="2013-04-30", empty_first=True))
