@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 
 import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from tests.orchestration.features.live.feeds import (
 )
 from tests.orchestration.features.reference import random_flights, random_weather
 
+pytestmark = pytest.mark.integration  # by its time
 HOUR = timedelta(hours=1)
 
 
