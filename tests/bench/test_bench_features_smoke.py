@@ -61,7 +61,7 @@ def test_writers_are_measured_when_they_leave_the_same_content(tmp_path: Path) -
         assert row["rows_per_second"] > 10
 
 
-@pytest.mark.integration
+@pytest.mark.full
 def test_ctrl_c_while_it_measures_leaves_nothing(tmp_path: Path) -> None:
     """A terminal sends it to every process of the group, to servers as well."""
     command = [sys.executable, "-m", "tests.bench.features", "--targets", "feast_serve", "--parts", "reads"]
