@@ -63,6 +63,7 @@ BROKEN_WEATHER: list[tuple[Broken, dict[str, int]]] = [
 ]
 
 
+@pytest.mark.full
 def test_every_day_of_2013_passes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     year = (date(2013, 1, 1), date(2013, 12, 31))
     flights, weather = examine_flights(tmp_path, *year), examine_weather(tmp_path, *year)
