@@ -60,6 +60,7 @@ def test_a_replayed_day_is_answered_logged_once_and_scored_as_onnx_runtime_score
     np.testing.assert_allclose(vectors[:, 2:], offline, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
+@pytest.mark.full
 def test_the_same_minutes_give_the_same_predictions(platform: Platform) -> None:
     minutes = platform.minutes(CALM_DAY)[:840]
     scores = []
@@ -70,6 +71,7 @@ def test_the_same_minutes_give_the_same_predictions(platform: Platform) -> None:
     assert scores[0] == scores[1]
 
 
+@pytest.mark.full
 def test_given_features_and_entities_agree(platform: Platform) -> None:
     """The vector logged for a request by entities, sent as given features, scores the same."""
     platform.rewind(CALM_DAY)

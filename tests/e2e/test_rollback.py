@@ -80,6 +80,7 @@ def test_a_failed_check_makes_a_sensors_run_take_the_traffic_to_zero(platform: P
     assert set(answer.by_arm) <= {"baseline"}
 
 
+@pytest.mark.full
 def test_with_the_hook_on_the_detecting_run_takes_the_traffic_itself(platform: Platform) -> None:
     gather_evidence(platform)
     run, failed_at = judge(platform, at_once=True)
