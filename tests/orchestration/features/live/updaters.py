@@ -23,7 +23,8 @@ from orchestration.features.views import BY_NAME, PROJECT
 from orchestration.settings import Settings
 from tests.orchestration.features.live.feeds import Rows, layouts
 from tests.orchestration.features.reference import START
-from tests.servers import ROOT, answers_200, free_port, running, until
+from tests.servers import ROOT, free_port, until
+from tests.updaters import updater
 
 Online = dict[tuple[str, tuple[str, ...]], tuple[object, ...]]
 
@@ -93,15 +94,9 @@ def process(
     home: Path, redis_url: str, *, features_redis_url: str | None = None
 ) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
     """The supervised updater over `home`, and its address."""
-    port = free_port()
     write_layouts(home / "feast" / "layout.json", layouts())
-    environment = {"PLATFORM_HOME": str(home), "UPDATER_PORT": str(port), "REDIS_URL": redis_url}
-    environment["FEATURES_REDIS_URL"] = features_redis_url or redis_url
-    command = ["env", *(f"{name}={value}" for name, value in environment.items())]
-    command += [sys.executable, "-m", "orchestration.features.live"]
-    address = f"http://127.0.0.1:{port}"
-    with running("updater", command, home, lambda: answers_200(f"{address}/health"), timeout_s=60) as started:
-        yield started, address
+    with updater(home, redis_url, FEATURES_REDIS_URL=features_redis_url or redis_url) as started:
+        yield started
 
 
 def start(home: Path, redis_url: str) -> "subprocess.Popen[bytes]":
