@@ -10,8 +10,8 @@ from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log, reviewed
 from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
 from orchestration.rollout.act import RollbackDone, roll_back
-from orchestration.rollout.judgement import Trial
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
@@ -77,7 +77,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     """
     from orchestration.rollout.evidence_plot import evidence_markdown
     from orchestration.rollout.judgement import judge_rows, trial_rows
-    from orchestration.rollout.policy import POLICY
+    from orchestration.rollout.policy import shipped_policy
 
     store = _store()
     state = store.read()
@@ -92,7 +92,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
         check_name=CANARY_CHECK.name, passed=verdict.outcome not in {"fail", "error"}, metadata=metadata
     )
     if rows is not None and verdict.outcome != "error" and verdict.rows:
-        metadata["evidence"] = dg.MetadataValue.md(evidence_markdown(rows, POLICY))
+        metadata["evidence"] = dg.MetadataValue.md(evidence_markdown(rows, shipped_policy().evidence))
     yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": verdict.rows}, check_results=[check])
     if verdict.outcome != "fail":  # then whoever takes the traffic writes the review, after that
         _review(trial, verdict)

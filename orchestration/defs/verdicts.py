@@ -10,7 +10,7 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
 )
 
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 
 CANARY_CHECK = dg.AssetCheckKey(dg.AssetKey("canary_verdict"), "canary_is_no_worse")

@@ -123,12 +123,13 @@ def read_predictions(lake: Path, start: datetime, end: datetime) -> pl.DataFrame
     return _read(lake / "predictions", PREDICTION_SCHEMA, ["prediction_id"], start, end)
 
 
-def read_generation(lake: Path, epoch: int, generation: int) -> pl.DataFrame:
-    """Predictions of one generation of the rollout, whatever their event time, each once, in event order."""
+def read_trial(lake: Path, since: tuple[int, int]) -> pl.DataFrame:
+    """Predictions made at the rollout's position `since` or later, whatever their event time, each once, in event order."""
     files = sorted((lake / "predictions").glob("day=*/*.parquet"))
     if not files:
         return PREDICTION_SCHEMA.to_frame()
-    of_it = (pl.col("epoch") == epoch) & (pl.col("generation") == generation)
+    epoch, generation = since
+    of_it = (pl.col("epoch") > epoch) | ((pl.col("epoch") == epoch) & (pl.col("generation") >= generation))
     return _once(_scan(files, PREDICTION_SCHEMA).filter(of_it).collect(), ["prediction_id"])
 
 

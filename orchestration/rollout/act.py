@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from serving_gateway.contracts.rollout import Arm, RolloutState, basis_points
 from serving_gateway.control.store import RolloutStore, StaleGenerationError
 from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary

@@ -1,38 +1,20 @@
 """The verdict on the canary under way, from what the lake holds."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from orchestration.ingestion.predictions import read_generation, read_paired
+from orchestration.ingestion.predictions import read_paired, read_trial
 from orchestration.rollout.evidence import paired_rows
 from orchestration.rollout.ground_truth import labels_of
-from orchestration.rollout.policy import POLICY
+from orchestration.rollout.policy import shipped_policy
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict, judge
-from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.transitions import on_trial
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What is judged: a canary's or a shadow's Triton model, from the (epoch, generation) that put it on trial."""
-
-    canary: str
-    epoch: int
-    generation: int
-
-    @classmethod
-    def of(cls, state: RolloutState | None) -> "Trial | None":
-        """The trial under way, also of a canary that waits with a share of 0; None when there is none."""
-        if state is None or state.arms.canary is None or not on_trial(state):
-            return None
-        return cls(state.arms.canary.triton_model, state.epoch, state.generation)
 
 
 def judge_trial(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> Verdict:
-    """Judge a trial on everything that was logged in its generation and has matured by the event time `now`.
+    """Judge a trial on everything that was logged since it began and has matured by the event time `now`.
 
     `baseline` is the Triton model of the baseline arm. Always the whole trial: a window that moved would restart the
     test with every look, and fail innocent canaries far more often than the policy says.
@@ -44,13 +26,15 @@ def judge_rows(rows: pl.DataFrame | None) -> Verdict:
     """The verdict on what `trial_rows` found."""
     if rows is None:
         return Verdict("inconclusive", "no prediction of this trial has landed yet", 0)
-    return judge(rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), POLICY)
+    return judge(
+        rows["label"].to_numpy(), rows["baseline"].to_numpy(), rows["canary"].to_numpy(), shipped_policy().evidence
+    )
 
 
 def trial_rows(lake: Path, trial: Trial, *, baseline: str, now: datetime) -> pl.DataFrame | None:
     """The rows that `judge_trial` compares (see `paired_rows`); None where nothing of the trial has landed."""
     # Rows whose caller chose the arm are left out: who chooses, and how often, may know the answers.
-    predictions = read_generation(lake, trial.epoch, trial.generation).filter(pl.col("routing") == "split")
+    predictions = read_trial(lake, trial.since).filter(pl.col("routing") == "split")
     if predictions.is_empty():
         return None
     first, last = predictions["event_time"].min(), predictions["event_time"].max()

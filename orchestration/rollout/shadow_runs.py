@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import RolloutStore
@@ -29,7 +29,7 @@ class ShadowReviewError(Exception):
 class Spell:
     """The last uninterrupted time in which `arm` shadowed: from `since` (ISO 8601), up to the state that `ended` it.
 
-    `trial`: (epoch, generation) of the last state of the spell.
+    `trial`: (epoch, generation) of the state that put it on trial.
     """
 
     arm: Arm
@@ -60,7 +60,8 @@ def latest_spells(history: Sequence[RolloutState]) -> list[Spell]:
             spells[now.arm.triton_model] = replace(now, ended=state)
             now = None
         if shadow is not None:
-            now = Spell(shadow, now.since if now else state.time, state.position)
+            began = Trial.of(state)
+            now = Spell(shadow, now.since if now else state.time, began.since if began else state.position)
             spells[shadow.triton_model] = now
     return list(spells.values())
 

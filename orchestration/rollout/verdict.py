@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestration.rollout.eprocess import capital
-from orchestration.rollout.policy import Policy
+from orchestration.rollout.policy import EvidencePolicy
 
 Outcome = Literal["pass", "fail", "inconclusive", "error"]
 
@@ -30,7 +30,7 @@ class Verdict:
 
 
 def judge(
-    labels: NDArray[np.float64], baseline: NDArray[np.float64], canary: NDArray[np.float64], policy: Policy
+    labels: NDArray[np.float64], baseline: NDArray[np.float64], canary: NDArray[np.float64], policy: EvidencePolicy
 ) -> Verdict:
     """Compare two models on the rows that both scored, by their squared errors (the Brier score's terms).
 
@@ -51,19 +51,20 @@ def judge(
     scores = np.concatenate([baseline, canary])
     if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
         return Verdict("error", "a logged score is not a probability", rows)
+    alpha_fail, alpha_pass, delta = policy.alpha_of("loss"), policy.alpha_pass, policy.tests.loss.delta
     worse_by = brier_differences(labels, baseline, canary)
     mean = float(worse_by.mean())
-    fail, passed = capital(worse_by), capital(policy.delta - worse_by)
+    fail, passed = capital(worse_by), capital(delta - worse_by)
     e_fail, e_pass = float(fail.max()), float(passed.max())
     seen = f"{rows} rows scored by both arms: the canary's Brier score is {abs(mean):.4f} {'higher' if mean > 0 else 'lower'}"
     # A canary that was once shown to be worse stays failed, whatever came later.
-    if e_fail >= 1 / policy.alpha_fail:
-        reason = f"{seen}; evidence {e_fail:.3g} to 1 that it is worse (bound {1 / policy.alpha_fail:.0f})"
+    if e_fail >= 1 / alpha_fail:
+        reason = f"{seen}; evidence {e_fail:.3g} to 1 that it is worse (bound {1 / alpha_fail:.0f})"
         return Verdict("fail", reason, rows, mean, e_fail, e_pass)
-    if e_pass >= 1 / policy.alpha_pass:
-        reason = f"{seen}; evidence {e_pass:.3g} to 1 that it is not worse by {policy.delta} (bound {1 / policy.alpha_pass:.0f})"
+    if e_pass >= 1 / alpha_pass:
+        reason = f"{seen}; evidence {e_pass:.3g} to 1 that it is not worse by {delta} (bound {1 / alpha_pass:.0f})"
         return Verdict("pass", reason, rows, mean, e_fail, e_pass)
-    more = _more_rows(fail[-1], policy.alpha_fail, passed[-1], policy.alpha_pass, rows)
+    more = _more_rows(fail[-1], alpha_fail, passed[-1], alpha_pass, rows)
     expected = "" if more is None else f"; about {more} more are expected to decide"
     return Verdict(
         "inconclusive", f"{seen}; not enough evidence either way{expected}", rows, mean, e_fail, e_pass, more

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Phase = Literal["stable", "shadow", "canary", "rolled_back"]
+Phase = Literal["stable", "shadow", "canary", "promoted", "rolled_back"]
 
 BASIS_POINTS = 10_000
 
@@ -33,12 +33,32 @@ class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Arms(Struct, frozen=True, kw_only=True):
     """`baseline` answers by default, `canary` answers its share, `shadow` scores in the background.
 
-    A model on trial in the phase `shadow` is named as `canary` too: its share is 0.
+    A model on trial in the phase `shadow` is named as `canary` too: its share is 0. In the phase `promoted` the canary
+    answers everything and the old model is still the baseline: it scores beside it, and a rollback is a change of weight.
     """
 
     baseline: Arm
     canary: Arm | None = None
     shadow: Arm | None = None
+
+
+class TrialMark(Struct, frozen=True, kw_only=True):
+    """The trial under way: where it began, and how far it has come.
+
+    (`epoch`, `generation`) is the position of the state that put the model on trial; it stays the same while the share
+    changes, so that all evidence of a trial is pooled under one error rate. `step` counts the policy's steps from 0 and is
+    None where people lead the trial by hand; `entered` is the event time at which it came to this step, ISO 8601 in UTC.
+    `held` says who holds it there and why, `approved` who let it leave this step; both empty otherwise. `evidence` names
+    the document on which the last step rests.
+    """
+
+    epoch: int
+    generation: int
+    step: int | None = None
+    entered: str = ""
+    held: str = ""
+    approved: str = ""
+    evidence: str = ""
 
 
 class RolloutState(Struct, frozen=True, kw_only=True):
@@ -60,6 +80,7 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     actor: str = ""
     time: str = ""
     restores: tuple[int, int] | None = None
+    trial: TrialMark | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.canary_weight_bp <= BASIS_POINTS:

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from serving_gateway.contracts.rollout import Arm, Arms, Phase, RolloutState
+from serving_gateway.contracts.rollout import BASIS_POINTS, Arm, Arms, Phase, RolloutState, TrialMark
+
+ON_TRIAL = frozenset({"shadow", "canary", "promoted"})
 
 
 def first_state(baseline: Arm, *, actor: str, reason: str, now: datetime) -> RolloutState:
@@ -31,6 +33,7 @@ def set_baseline(state: RolloutState, baseline: Arm, *, actor: str, reason: str,
         arms=Arms(baseline=baseline),
         canary_weight_bp=0,
         shadow_fraction=0.0,
+        trial=None,
         actor=actor,
         reason=reason,
         now=now,
@@ -58,6 +61,7 @@ def start_canary(
         arms=Arms(baseline=state.arms.baseline, canary=canary, shadow=shadow),
         canary_weight_bp=weight_bp,
         shadow_fraction=shadow_fraction,
+        trial=_begun_by_next(state),
         actor=actor,
         reason=reason,
         now=now,
@@ -93,19 +97,20 @@ def changed(
         weight_bp = state.canary_weight_bp if weight_bp is None else weight_bp
         shadow_fraction = state.shadow_fraction if shadow_fraction is None else shadow_fraction
         _require_trial(state, share=weight_bp or shadow_fraction)
-        arms = state.arms
-        phase = state.phase
+        arms, phase, trial = state.arms, state.phase, state.trial
     else:
         phase = "canary" if arms.canary else "stable"
+        trial = _begun_by_next(state) if arms.canary else None
     shadow = (arms.shadow or arms.canary) if shadow_fraction else None
     if (weight_bp or shadow_fraction) and arms.canary is None:
         raise NotPossibleError("no canary is named: name one in `arms`")
     return _next(
         state,
-        phase=_trial_phase(weight_bp or 0, shadow) if phase in {"canary", "shadow"} else phase,
+        phase=_trial_phase(weight_bp or 0, shadow) if phase in ON_TRIAL else phase,
         arms=msgspec.structs.replace(arms, shadow=shadow),
         canary_weight_bp=weight_bp or 0,
         shadow_fraction=shadow_fraction or 0.0,
+        trial=trial,
         actor=actor,
         reason=reason,
         now=now,
@@ -136,10 +141,17 @@ def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) 
 
 def on_trial(state: RolloutState) -> bool:
     """Whether a model is being tried. One that waits without a share or a shadow is too: the next share is one change away."""
-    return state.arms.canary is not None and state.phase in {"canary", "shadow"}
+    return state.arms.canary is not None and state.phase in ON_TRIAL
+
+
+def _begun_by_next(state: RolloutState) -> TrialMark:
+    """The mark of a trial that the state after `state` begins."""
+    return TrialMark(epoch=state.epoch, generation=state.generation + 1)
 
 
 def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:
+    if weight_bp == BASIS_POINTS:
+        return "promoted"
     return "shadow" if shadow is not None and not weight_bp else "canary"
 
 

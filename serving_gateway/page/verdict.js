@@ -9,7 +9,7 @@ const later = (a, b) => a.epoch - b.epoch || a.generation - b.generation;
 
 /** Whether there is a canary that a rollback would take something from. */
 function onTrial(state) {
-  return Boolean(state?.arms.canary) && ["canary", "shadow"].includes(state.phase);
+  return Boolean(state?.arms.canary) && ["canary", "shadow", "promoted"].includes(state.phase);
 }
 
 /** What wants attention, the worst first: [{level: "bad"|"warn"|"info", text}]. */

@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.defs.rollout import canary_verdict, rollback
 from orchestration.defs.verdicts import CANARY_CHECK
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control import keys
 from serving_gateway.control.store import Acknowledgement, RolloutStore

@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.defs.rollout import TRIAL_TAG, rollback, rollback_on_failed_verdict
 from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Outcome, Verdict
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control.store import RolloutStore

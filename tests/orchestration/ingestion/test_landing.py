@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import redis
 
-from orchestration.ingestion.predictions import land, read_generation, read_paired, read_predictions
+from orchestration.ingestion.predictions import land, read_paired, read_predictions, read_trial
 from serving_gateway.contracts.prediction import (
     LogRecord,
     PairedRecord,
@@ -105,7 +105,7 @@ def test_files_from_before_a_field_are_read_with_its_default(client: redis.Redis
     ship(client, 100, [msgspec.structs.replace(prediction(2), routing="forced")])
     land(client, tmp_path)
     assert read_predictions(tmp_path, *DAY)["routing"].to_list() == ["split", "forced"]
-    assert read_generation(tmp_path, 1, 1)["routing"].to_list() == ["split", "forced"]
+    assert read_trial(tmp_path, (1, 1))["routing"].to_list() == ["split", "forced"]
 
 
 def test_an_empty_log_reads_as_an_empty_frame(client: redis.Redis, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from orchestration.rollout.act import SignatureMismatchError, roll_back, serve_baseline, serve_canary
-from orchestration.rollout.judgement import Trial
+from orchestration.rollout.trial import Trial
 from serving_gateway.contracts import Arm, Input, ModelContract, RequestField
 from serving_gateway.control.store import NoRolloutError, RolloutStore
 

@@ -9,8 +9,9 @@ import pytest
 
 from orchestration.ingestion.partitions import partition_path
 from orchestration.ingestion.predictions import PAIRED_SCHEMA, PREDICTION_SCHEMA
-from orchestration.rollout.judgement import Trial, judge_trial
-from orchestration.rollout.policy import POLICY
+from orchestration.rollout.judgement import judge_trial
+from orchestration.rollout.policy import shipped_policy
+from orchestration.rollout.trial import Trial
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
 NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
@@ -113,7 +114,7 @@ def test_an_innocent_canary_judged_every_day_is_failed_no_more_often_than_the_po
             outcomes.append(judge_trial(lake, TRIAL, baseline="m_v1", now=now))
         assert [v.rows for v in outcomes] == [400, 800, 1200, 1600]
         failed += any(v.outcome == "fail" for v in outcomes)
-    assert failed / 40 <= POLICY.alpha_fail + 0.04
+    assert failed / 40 <= shipped_policy().evidence.alpha_of("loss") + 0.04
 
 
 def test_a_model_that_only_shadows_is_on_trial_too() -> None:

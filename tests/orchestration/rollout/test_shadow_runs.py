@@ -11,8 +11,8 @@ import pytest
 
 from orchestration.rollout import shadow_review
 from orchestration.rollout.act import roll_back, serve_baseline, serve_canary
-from orchestration.rollout.judgement import Trial
 from orchestration.rollout.shadow_runs import ShadowReviewError, client, latest_spells, log_verdict, mark_shadows
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 from serving_gateway.contracts import Arm
 from serving_gateway.contracts.rollout import RolloutState
@@ -55,9 +55,9 @@ def test_a_model_that_shadows_has_no_end_yet() -> None:
     }
 
 
-def test_a_change_of_weight_goes_on_with_the_shadow_in_a_new_trial() -> None:
+def test_a_change_of_weight_goes_on_with_the_shadow_in_the_same_trial() -> None:
     (spell,) = latest_spells(history(FIRST, SHADOW, RAISED))
-    assert (spell.since, spell.trial) == ("2026-01-01T00:01:00+00:00", (1, 3))
+    assert (spell.since, spell.trial) == ("2026-01-01T00:01:00+00:00", (1, 2))
 
 
 def test_the_end_says_when_how_by_whom_and_why() -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from orchestration.rollout.eprocess import capital
-from orchestration.rollout.policy import POLICY, Policy
+from orchestration.rollout.policy import shipped_policy
 from orchestration.rollout.verdict import judge
+
+POLICY = shipped_policy().evidence
 
 
 def world(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -29,15 +31,17 @@ def test_an_equally_good_canary_is_failed_in_at_most_alpha_of_runs() -> None:
         truth, labels = world(rng, 2000)
         failed += judge(labels, noisy(rng, truth, 0.5), noisy(rng, truth, 0.5), POLICY).outcome == "fail"
     # 600 runs watched after every row; a z-test peeked at as often fails a third of them
-    assert failed / 600 <= POLICY.alpha_fail + 0.01
+    assert failed / 600 <= POLICY.alpha_of("loss") + 0.01
 
 
 def test_a_canary_worse_by_delta_is_passed_in_at_most_alpha_of_runs() -> None:
     rng = np.random.default_rng(11)
     passed = 0
     for _ in range(400):
-        d = rng.choice([-0.4, 0.4], size=2000, p=[0.5 - POLICY.delta / 0.8, 0.5 + POLICY.delta / 0.8])
-        passed += bool((capital(POLICY.delta - d) >= 1 / POLICY.alpha_pass).any())
+        d = rng.choice(
+            [-0.4, 0.4], size=2000, p=[0.5 - POLICY.tests.loss.delta / 0.8, 0.5 + POLICY.tests.loss.delta / 0.8]
+        )
+        passed += bool((capital(POLICY.tests.loss.delta - d) >= 1 / POLICY.alpha_pass).any())
     assert passed / 400 <= POLICY.alpha_pass + 0.02
 
 
@@ -48,7 +52,7 @@ def test_a_bad_canary_is_failed_within_a_few_hundred_rows() -> None:
         truth, labels = world(rng, 3000)
         biased = 1 / (1 + np.exp(-(np.log(truth / (1 - truth)) + 1.5)))
         worse_by = (biased - labels) ** 2 - (noisy(rng, truth, 0.3) - labels) ** 2
-        reached = capital(worse_by) >= 1 / POLICY.alpha_fail
+        reached = capital(worse_by) >= 1 / POLICY.alpha_of("loss")
         assert reached.any()
         rows_needed.append(int(reached.argmax()) + 1)
     assert np.median(rows_needed) <= 300
@@ -96,4 +100,4 @@ def test_capital_refuses_a_difference_that_could_bankrupt_it() -> None:
 
 def test_policy_is_frozen() -> None:
     with pytest.raises(AttributeError):
-        Policy().delta = 0.5  # type: ignore[misc]
+        POLICY.alpha = 0.5  # type: ignore[misc]
