@@ -137,4 +137,4 @@ def _contract(store: RolloutStore, arm: Arm) -> ModelContract:
 
 def _served(state: RolloutState) -> RolloutState:
     """The state without what says when, by whom and why."""
-    return msgspec.structs.replace(state, generation=0, actor="", reason="", time="", restores=None)
+    return msgspec.structs.replace(state, generation=0, actor="", reason="", time="", restores=None, trial=None)
