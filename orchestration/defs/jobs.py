@@ -46,6 +46,11 @@ judge_canary = dg.define_asset_job(
     selection=["prediction_log", "canary_verdict"],
     description="Land the prediction log and judge the canary on it; a failed verdict is rolled back.",
 )
+advance_rollout = dg.define_asset_job(
+    "advance_rollout",
+    selection=["prediction_log", "canary_verdict", "rollout_step"],
+    description="Judge the trial under way; what follows by the policy's steps is done: wait, go on, settle, roll back.",
+)
 report_drift = dg.define_asset_job(
     "report_drift",
     selection=["prediction_log", "drift_report"],

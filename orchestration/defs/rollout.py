@@ -8,8 +8,11 @@ from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log, reviewed
-from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
+from orchestration.defs.verdicts import CANARY_CHECK, FailedVerdict, failed_verdicts, judged_on, verdict_metadata
 from orchestration.rollout.act import RollbackDone, roll_back
+from orchestration.rollout.decide import RollBack
+from orchestration.rollout.evidence_documents import evidence_document, evidence_folder, keep
+from orchestration.rollout.policy import Policy, PolicyError, read_policy
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
 from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
@@ -21,6 +24,27 @@ TRIAL_TAG = "drift/trial"
 
 def _store() -> RolloutStore:
     return RolloutStore.connect(Settings.load().redis_url)
+
+
+def policy() -> Policy:
+    """The policy of this platform. Raises dg.Failure, without a retry, naming the file and the field."""
+    try:
+        return read_policy(Settings.load().rollout_policy)
+    except PolicyError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _kept(failed: FailedVerdict | None, log: dg.DagsterLogManager) -> str:
+    """Name of the document of a conviction. A disk or a policy that refuses keeps no convicted canary going."""
+    if failed is None or failed.judged is None:
+        return ""
+    try:
+        settings = Settings.load()
+        document = evidence_document(failed.judged, RollBack(failed.reason), read_policy(settings.rollout_policy))
+        return keep(evidence_folder(settings.lake), document)
+    except (OSError, PolicyError) as error:
+        log.warning("the evidence of %s is not kept: %s", failed.trial.canary, error)
+        return ""
 
 
 class VerdictConfig(dg.Config):
@@ -47,7 +71,8 @@ def roll_back_at_once(context: dg.HookContext) -> None:
             continue
         try:
             actor = f"dagster:hook:roll_back_at_once:{context.run_id}"
-            done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor)
+            evidence = _kept(failed, context.log)
+            done = roll_back(_store(), failed.trial, reason=failed.reason, actor=actor, evidence=evidence)
             context.log.info("canary traffic is at 0 on %d gateways after %.2f s", len(done.gateways), done.seconds)
         finally:
             reviewed(_store(), Settings.load(), context.log, failed)
@@ -77,18 +102,17 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     """
     from orchestration.rollout.evidence_plot import evidence_markdown
     from orchestration.rollout.judgement import trial_evidence
-    from orchestration.rollout.policy import shipped_policy
     from orchestration.rollout.verdict import judge
 
-    store, policy = _store(), shipped_policy().evidence
+    store, rates = _store(), policy().evidence
     state = store.read()
     trial = Trial.of(state)
-    verdict, plot = Verdict("inconclusive", "no model is on trial"), None
+    verdict, plot, judged = Verdict("inconclusive", "no model is on trial"), None, {}
     if state is not None and trial is not None:
         baseline, now = state.arms.baseline.triton_model, store.event_now()
         evidence = trial_evidence(Settings.load().lake, trial, baseline=baseline, now=now)
-        verdict, plot = judge(evidence, policy), evidence_markdown(evidence, policy)
-    metadata = verdict_metadata(trial, verdict)
+        verdict, plot, judged = judge(evidence, rates), evidence_markdown(evidence, rates), judged_on(state, now)
+    metadata = verdict_metadata(trial, verdict) | judged
     check = dg.AssetCheckResult(
         check_name=CANARY_CHECK.name, passed=verdict.outcome not in {"fail", "error"}, metadata=metadata
     )
@@ -135,8 +159,9 @@ def roll_back_canary(context: dg.OpExecutionContext, config: RollbackConfig) -> 
     if trial is None:
         context.log.info("no model is on trial: nothing to roll back")
         return
-    done = roll_back(store, trial, reason=config.reason, actor=actor)
     failed = next((f for f in failed_verdicts(context.instance) if f.trial == trial), None)
+    evidence = _kept(failed, context.log) if config.trial else ""
+    done = roll_back(store, trial, reason=config.reason, actor=actor, evidence=evidence)
     review = reviewed(store, Settings.load(), context.log, failed)
     context.log_event(_record(trial, done, config.reason, review))
 

@@ -15,6 +15,8 @@ from orchestration.defs.due import (
 )
 from orchestration.settings import Settings
 from orchestration.timetable import DAY, NotDueError, completed_day, training_windows
+from serving_gateway.control.steps import led
+from serving_gateway.control.transitions import NotPossibleError
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING
 _SETTINGS = Settings.load()
@@ -52,7 +54,7 @@ def daily_features(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     cron_schedule=_cron("CRON_TRAINING", _SETTINGS.cron_training),
     job_name="train_challenger",
     default_status=RUNNING,
-    description="A challenger on all days until four weeks ago, judged on the four weeks since. It gets no traffic.",
+    description="A challenger on all days until four weeks ago, judged on the four weeks since. Published, it begins as a shadow.",
 )
 @or_skip
 def weekly_challenger(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -111,3 +113,25 @@ def log_landing(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         raise NotDueError("no prediction waits to be landed")
     require_idle(context.instance, "land_predictions")
     return dg.RunRequest()
+
+
+@dg.schedule(
+    cron_schedule=_cron("CRON_ROLLOUT", _SETTINGS.cron_rollout),
+    job_name="advance_rollout",
+    default_status=RUNNING,
+    description="The trial under way is judged, and goes on, settles or ends where the policy's step says so.",
+)
+@or_skip
+def rollout_steps(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run for a state of the rollout and a stand of the event clock; a trial that is led by hand is left to people."""
+    state = store().read()
+    if state is None:
+        raise NotDueError("nothing is served yet: run train_champion")
+    try:
+        led(state)
+    except NotPossibleError as error:
+        raise NotDueError(str(error)) from error
+    require_idle(context.instance, "advance_rollout")
+    run_key = "{}:{} at {}".format(*state.position, event_now().isoformat())
+    require_new(context.instance, "advance_rollout", run_key)
+    return dg.RunRequest(run_key=run_key)

@@ -1,6 +1,7 @@
 """What the gateway serves, as assets: the baseline arm, the canary arm, and the log of predictions."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -44,6 +45,17 @@ def _arm(settings: Settings, store: RolloutStore, contract: ModelContract, alias
         raise dg.Failure(f"{name} is not published: materialize {alias}_on_triton first", allow_retries=False)
     digest = store.put_contract(contract)
     return Arm(model=contract.model, version=contract.version, triton_model=name, contract_digest=digest)
+
+
+@contextmanager
+def challenger_arm(settings: Settings, store: RolloutStore) -> Iterator[Arm]:
+    """The challenger as an arm that the rollout may name, for as long as no retirement takes it down.
+
+    Raises dg.Failure where it is not published, RegistryError where there is none.
+    """
+    contract = _contract(settings, "challenger")
+    with _naming(settings):
+        yield _arm(settings, store, contract, "challenger")
 
 
 def reviewed(
@@ -124,11 +136,10 @@ def canary_arm(context: dg.AssetExecutionContext, config: CanaryConfig) -> dg.Ma
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    contract = _contract(settings, "challenger")
-    with _naming(settings):
+    with challenger_arm(settings, store) as arm:
         state = serve_canary(
             store,
-            _arm(settings, store, contract, "challenger"),
+            arm,
             weight=config.weight,
             shadow_fraction=config.shadow_fraction,
             actor=f"dagster:{context.run.run_id}",

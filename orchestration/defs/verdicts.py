@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -11,26 +12,44 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
 )
 
+from orchestration.rollout.decide import Judged
 from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import CriterionResult, Verdict
+from serving_gateway.contracts.rollout import RolloutState
 
 CANARY_CHECK = dg.AssetCheckKey(dg.AssetKey("canary_verdict"), "canary_is_no_worse")
 # Runs of the verdict that may be queued or under way beside the one that failed.
 LOOK_BACK = 50
 
 
+_NOT_OURS = (KeyError, TypeError, ValueError, msgspec.ValidationError)  # somebody else's report
+
+
 @dataclass(frozen=True)
 class FailedVerdict:
-    """A failed check: the run that found it, the trial it convicts, and what was found."""
+    """A failed check: the run that found it, the trial it convicts, and what was found.
+
+    `judged` says on what; None where the report does not tell.
+    """
 
     run_id: str
     trial: Trial
     verdict: Verdict
+    judged: Judged | None = None
 
     @property
     def reason(self) -> str:
         """The verdict in words."""
         return self.verdict.reason
+
+
+def judged_on(state: RolloutState, event_time: datetime) -> dict[str, Any]:
+    """What an evaluation says of the state and the time that it judged; `judged_in` reads it back."""
+    return {
+        "baseline": state.arms.baseline.triton_model,
+        "judged state": "{}:{}".format(*state.position),
+        "event time": event_time.isoformat(),
+    }
 
 
 def verdict_metadata(trial: Trial | None, verdict: Verdict) -> dict[str, Any]:
@@ -78,25 +97,48 @@ def failed_verdicts(instance: dg.DagsterInstance) -> list[FailedVerdict]:
     return [verdict for record in records if (verdict := _verdict(record)) is not None]
 
 
+def judged_in(instance: dg.DagsterInstance, run_id: str) -> Judged | None:
+    """What the verdict of this run was found on; None where it found no model on trial."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        CANARY_CHECK,
+        limit=LOOK_BACK,
+        status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
+    )
+    found = next((_metadata(record) for record in records if record.run_id == run_id), {})
+    return _judged(found)
+
+
 def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
-    if record.event is None or record.event.dagster_event is None:
-        return None
-    evaluation = record.event.dagster_event.asset_check_evaluation_data
-    metadata: dict[str, Any] = {label: value.value for label, value in evaluation.metadata.items()}
+    metadata = _metadata(record)
     if metadata.get("outcome") != "fail":
         return None
     try:
-        return _read_back(record.run_id, metadata)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        msgspec.ValidationError,
-    ):  # not as `verdict_metadata` writes it: somebody else's report
+        return FailedVerdict(record.run_id, _trial(metadata), _read_back(metadata), _judged(metadata))
+    except _NOT_OURS:
         return None
 
 
-def _read_back(run_id: str, metadata: dict[str, Any]) -> FailedVerdict:
-    trial = Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
+def _metadata(record: AssetCheckExecutionRecord) -> dict[str, Any]:
+    if record.event is None or record.event.dagster_event is None:
+        return {}
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    return {label: value.value for label, value in evaluation.metadata.items()}
+
+
+def _judged(metadata: dict[str, Any]) -> Judged | None:
+    try:
+        epoch, generation = str(metadata["judged state"]).split(":")
+        at = datetime.fromisoformat(str(metadata["event time"]))
+        position = (int(epoch), int(generation))
+        return Judged(_trial(metadata), position, str(metadata["baseline"]), at, _read_back(metadata))
+    except _NOT_OURS:
+        return None
+
+
+def _trial(metadata: dict[str, Any]) -> Trial:
+    return Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
+
+
+def _read_back(metadata: dict[str, Any]) -> Verdict:
     criteria = tuple(_result(written) for written in metadata["criteria"])
-    return FailedVerdict(run_id, trial, Verdict("fail", str(metadata["reason"]), criteria))
+    return Verdict(metadata["outcome"], str(metadata["reason"]), criteria)

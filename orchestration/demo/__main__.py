@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -65,7 +66,9 @@ def main() -> int:
     narrator = Narrator(console)
     try:
         settings = Settings.load()
-        return run(settings, narrator, new_summary(settings))
+        summary = new_summary(settings)
+        os.environ["ROLLOUT_POLICY_PATH"] = str(led_by_the_story(settings))
+        return run(settings, narrator, summary)
     except (NotReadyToStartError, ValueError) as error:
         console.print(f"[red]cannot start:[/] {escape(str(error))}")
         return 1
@@ -103,6 +106,16 @@ def new_summary(settings: Settings) -> Path:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise NotReadyToStartError(f"PLATFORM_HOME cannot be used: {error}") from error
+    return path
+
+
+def led_by_the_story(settings: Settings) -> Path:
+    """The platform's policy, but that no trial begins by itself: the story begins its own. Raises NotReadyToStartError."""
+    path = settings.home / "demo" / "policy.toml"
+    try:
+        path.write_text(re.sub(r"(?m)^automatic = true$", "automatic = false", settings.rollout_policy.read_text()))
+    except OSError as error:
+        raise NotReadyToStartError(f"ROLLOUT_POLICY_PATH or PLATFORM_HOME cannot be used: {error}") from error
     return path
 
 

@@ -16,9 +16,9 @@ query Automation($repository: RepositorySelector!) {
     sensors { name sensorState { status ticks(limit: 500) { status runIds } } }
   } }
 }"""
-_OBSERVED = """
-query Observed { assetOrError(assetKey: {path: ["rollout_state"]}) { ... on Asset {
-  assetObservations(limit: 100) { metadataEntries { label ... on IntMetadataEntry { intValue } } }
+_MATERIALIZED = """
+query Materialized { assetOrError(assetKey: {path: ["rollout_state"]}) { ... on Asset {
+  assetMaterializations(limit: 100) { metadataEntries { label ... on IntMetadataEntry { intValue } } }
 } } }"""
 
 
@@ -35,7 +35,7 @@ def show_automation(story: Story, live: Live) -> None:
         f"{len(sensors)} sensors are on ({', '.join(s['name'] for s in sensors)}); they requested {requested} run(s) in this story"
     )
     story.narrator.tell(
-        f"{RECORDER} made observations of the asset rollout_state of {len(generations)} rollout changes: "
+        f"{RECORDER} made materializations of the asset rollout_state of {len(generations)} rollout changes: "
         f"{story.settings.dagster_url}/assets/rollout_state"
     )
     story.narrator.tell(f"Switch any of them: {story.settings.dagster_url}/automation")
@@ -47,8 +47,8 @@ def _recorded(story: Story) -> list[int]:
     assert state is not None  # every step before has served something
     deadline = time.monotonic() + TIMEOUT_S
     while True:
-        observations = story.runs.ask(_OBSERVED, {})["assetOrError"].get("assetObservations", [])
-        recorded = [entry["intValue"] for o in observations for entry in o["metadataEntries"] if _is_generation(entry)]
+        made = story.runs.ask(_MATERIALIZED, {})["assetOrError"].get("assetMaterializations", [])
+        recorded = [entry["intValue"] for one in made for entry in one["metadataEntries"] if _is_generation(entry)]
         if state.generation in recorded:
             return sorted(set(recorded))
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from orchestration.publishing.repository import Repository, RepositoryBusyError
 from orchestration.publishing.retirement import Retired, RetirementError, retire
 from orchestration.settings import Settings
 from orchestration.training.contract import MODEL, served_as
-from orchestration.training.registry import Alias, Registered, fetch_alias
+from orchestration.training.registry import Alias, Registered, fetch_alias, version_of
 from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
 
 GOLDEN_ROWS = 64
@@ -21,6 +21,15 @@ def registered(settings: Settings, alias: Alias) -> Registered:
 
     mlflow.set_tracking_uri(settings.mlflow_url)
     return fetch_alias(mlflow, alias)
+
+
+def served_name(settings: Settings, alias: Alias) -> str | None:
+    """Triton model of the version that `alias` names, published or not; None where it names none."""
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.mlflow_url)
+    version = version_of(mlflow, alias)
+    return served_as(MODEL, version) if version else None
 
 
 def publish_alias(settings: Settings, alias: Alias) -> str:

@@ -79,7 +79,7 @@ def mark_shadows(store: RolloutStore, mlflow_url: str) -> list[str]:
     if not wanted:
         return []
     with client(mlflow_url) as mlflow:
-        return [run for run, tags in wanted.items() if _bring_in_line(mlflow, run, tags)]
+        return [run for run, tags in wanted.items() if bring_in_line(mlflow, run, tags)]
 
 
 def log_verdict(store: RolloutStore, mlflow_url: str, trial: Trial, verdict: Verdict) -> None:
@@ -140,7 +140,8 @@ def _unreviewed(what: str) -> ShadowReviewError:
     return ShadowReviewError(without_password(what))
 
 
-def _bring_in_line(mlflow: Any, run_id: str, tags: Mapping[str, str | None]) -> bool:
+def bring_in_line(mlflow: Any, run_id: str, tags: Mapping[str, str | None]) -> bool:
+    """Make the run's tags these, None: not there; whether anything had to be changed."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -34,7 +34,9 @@ DAY = timedelta(days=1)
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
-    **dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW", "CRON_LANDING"), "* * * * *"),
+    **dict.fromkeys(
+        ("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW", "CRON_LANDING", "CRON_ROLLOUT"), "* * * * *"
+    ),
 }
 
 

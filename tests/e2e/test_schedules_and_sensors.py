@@ -21,7 +21,7 @@ from orchestration.publishing.triton import Triton
 from orchestration.rollout.act import serve_canary
 from orchestration.training.contract import triton_name
 from serving_gateway.contracts.rollout import Arm, RolloutState
-from tests.e2e.automation import SCHEDULES, Automation, Tick, requested_runs
+from tests.e2e.automation import ASKING_SCHEDULES, Automation, Tick, requested_runs
 from tests.e2e.conftest import DAY, INGEST, Platform, partition_range
 from tests.e2e.test_loop import FLIGHT
 from tests.servers import free_port, running, wait_until
@@ -83,14 +83,14 @@ def test_days_that_event_time_has_completed_are_ingested(today: Platform, automa
 
 @pytest.fixture(scope="module")
 def a_minute(today: Platform, automation: Automation) -> dict[str, Run]:
-    """Traffic of yesterday, and all schedules on for one minute; their runs by schedule."""
+    """Traffic of yesterday, and all schedules that have something to do on for one minute; their runs by schedule."""
     today.replay().run(today.minutes(TODAY - DAY)[:700])
     set_clock(today)
-    began = min([automation.start(name) for name in SCHEDULES])
+    began = min([automation.start(name) for name in ASKING_SCHEDULES])
     try:
-        ticks = {name: automation.wait_for_tick(name, requested_runs, after=began) for name in SCHEDULES}
+        ticks = {name: automation.wait_for_tick(name, requested_runs, after=began) for name in ASKING_SCHEDULES}
     finally:
-        for name in SCHEDULES:
+        for name in ASKING_SCHEDULES:
             automation.stop(name)
     return {name: run_of(today, tick) for name, tick in ticks.items()}
 
@@ -175,16 +175,16 @@ def test_drift_asks_for_a_challenger(a_minute: dict[str, Run], today: Platform, 
     assert f"holdout_end: {TODAY}" in config
 
 
-def observations(platform: Platform) -> list[dict[str, Any]]:
+def materializations(platform: Platform) -> list[dict[str, Any]]:
     """Metadata of what Dagster saw of the rollout, newest first."""
-    query = """{ assetNodes(assetKeys: [{path: ["rollout_state"]}]) { assetObservations(limit: 200) { metadataEntries {
+    query = """{ assetNodes(assetKeys: [{path: ["rollout_state"]}]) { assetMaterializations(limit: 200) { metadataEntries {
         label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue }
         ... on FloatMetadataEntry { floatValue } ... on UrlMetadataEntry { url } } } } }"""
     (node,) = platform.runs.ask(query, {})["assetNodes"]
     values = ("text", "intValue", "floatValue", "url")
     return [
         {entry["label"]: next(entry[v] for v in values if v in entry) for entry in seen["metadataEntries"]}
-        for seen in node["assetObservations"]
+        for seen in node["assetMaterializations"]
     ]
 
 
@@ -196,7 +196,7 @@ def give_everything_to_the_challenger(platform: Platform) -> tuple[RolloutState,
     return serve_canary(platform.store, arm, weight=1.0, shadow_fraction=0.0, actor="test", now=now), name
 
 
-def test_a_gateways_trip_is_observed_and_told(
+def test_a_gateways_trip_is_recorded_and_told(
     a_minute: dict[str, Run], today: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second gateway, its reflex on, meets a canary that Triton has lost."""
@@ -232,8 +232,8 @@ def test_a_gateways_trip_is_observed_and_told(
     (notice,) = notices(today, "gateway:reflex")
     assert notice.severity == "SEV2"
     assert notice.title == f"{canary} was stopped by gateway:reflex"
-    wait_until(lambda: observations(today)[0]["generation"] == tripped.generation, timeout_s=30)
-    seen = observations(today)
+    wait_until(lambda: materializations(today)[0]["generation"] == tripped.generation, timeout_s=30)
+    seen = materializations(today)
     assert (seen[0]["phase"], seen[0]["canary weight"], seen[0]["actor"]) == ("rolled_back", 0.0, "gateway:reflex")
     assert seen[0]["reason"] == tripped.reason
     assert seen[0]["as served"] == f"{today.settings.gateway_url}/rollout"

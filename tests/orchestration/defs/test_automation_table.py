@@ -42,6 +42,7 @@ def test_when_is_as_the_table_says(repository: dg.RepositoryDefinition, monkeypa
         "CRON_DRIFT": settings.cron_drift,
         "CRON_SKEW": settings.cron_skew,
         "CRON_LANDING": settings.cron_landing,
+        "CRON_ROLLOUT": settings.cron_rollout,
     }
 
 

@@ -13,8 +13,9 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 from orchestration.defs import schedules
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
+from serving_gateway.control.steps import approve, begin_trial
 from serving_gateway.control.store import RolloutStore
-from serving_gateway.control.transitions import first_state
+from serving_gateway.control.transitions import first_state, set_weight
 from tests.orchestration.features.lakes import there
 from tests.servers import BIN, ROOT, free_port
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2013, 5, 3, 6, tzinfo=UTC)
 EVERY = [
     schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_skew_check,
-    schedules.log_landing,
+    schedules.log_landing, schedules.rollout_steps,
 ]  # fmt: skip
 BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_skew_check]
 
@@ -37,6 +38,12 @@ class Scene:
         arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest="d")
         self.store.write(first_state(arm, actor="test", reason="test", now=NOW), None)
         self.store.advance_clock(NOW)
+
+    def on_trial(self) -> None:
+        """A model that steps lead."""
+        arm = Arm(model="m", version="2", triton_model="m_v2", contract_digest="d")
+        by = {"event_time": NOW, "actor": "test", "reason": "test", "now": NOW}
+        self.store.change(lambda s: begin_trial(s, arm, weight_bp=0, shadow_fraction=1.0, **by))  # type: ignore[arg-type]
 
     def stored(self, asset: str, first: str, last: str) -> None:
         days = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-12-31")
@@ -120,6 +127,7 @@ def test_while_the_clock_rests_what_is_done_is_not_done_again_and_what_failed_is
     scene: Scene, schedule: dg.ScheduleDefinition
 ) -> None:
     scene.stored("training_rows", "2013-03-01", "2013-05-02")
+    scene.on_trial()
     asked = scene.asked(schedule)
     scene.ended(asked, schedule.job_name, dg.DagsterRunStatus.FAILURE)
     assert scene.asked(schedule).run_key == asked.run_key
@@ -133,7 +141,22 @@ def test_the_log_is_landed_where_predictions_wait(scene: Scene) -> None:
     assert scene.asked(schedules.log_landing).run_key is None
 
 
-@pytest.mark.parametrize("schedule", [schedules.weekly_challenger, *BY_THE_CLOCK], ids=lambda s: s.name)
+def test_a_trial_is_judged_where_steps_lead_one(scene: Scene) -> None:
+    assert scene.skipped(schedules.rollout_steps) == "no model is on trial"
+    scene.on_trial()
+    asked = scene.asked(schedules.rollout_steps)
+    assert asked.run_key == "1:2 at 2013-05-03T06:00:00+00:00"
+    scene.ended(asked, "advance_rollout", dg.DagsterRunStatus.SUCCESS)
+    by = {"actor": "test", "reason": "test", "now": NOW}
+    scene.store.change(lambda s: approve(s, **by))
+    assert scene.asked(schedules.rollout_steps).run_key != asked.run_key, "somebody has spoken: decide anew"
+    scene.store.change(lambda s: set_weight(s, 500, **by))
+    assert "m_v2 is led by hand" in scene.skipped(schedules.rollout_steps)
+
+
+@pytest.mark.parametrize(
+    "schedule", [schedules.weekly_challenger, schedules.rollout_steps, *BY_THE_CLOCK], ids=lambda s: s.name
+)
 def test_what_needs_a_model_waits_for_one(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
     scene.store._redis.delete(keys.ROLLOUT)
     assert scene.skipped(schedule) == "nothing is served yet: run train_champion"
@@ -143,6 +166,7 @@ def test_what_needs_a_model_waits_for_one(scene: Scene, schedule: dg.ScheduleDef
 def test_a_run_under_way_is_waited_for(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
     scene.stored("training_rows", "2013-03-01", "2013-05-02")
     scene.store._redis.xadd(keys.PREDICTIONS, {"x": "y"})
+    scene.on_trial()
     scene.asked(schedule)
     scene.under_way(schedule.job_name)
     assert f"of {schedule.job_name} is under way" in scene.skipped(schedule)

@@ -10,15 +10,20 @@ import pytest
 from orchestration.defs.common import DAILY_ASSETS
 from orchestration.defs.due import ATTEMPTS
 from orchestration.defs.sensors_data import AS_OF_TAG, DRIFT_CHECK, ingest_completed_days, retrain_on_drift
-from orchestration.defs.sensors_rollout import CHANGES_A_TICK, record_rollout_changes
+from orchestration.defs.sensors_rollout import CHANGES_A_TICK, mirror_rollout_in_mlflow, record_rollout_changes
 from orchestration.notices.journal import read
 from orchestration.notices.notice import Notice
+from orchestration.rollout.decide import GoOn
+from orchestration.rollout.evidence_documents import evidence_document, evidence_folder, keep
+from orchestration.rollout.policy import shipped_policy
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
+from serving_gateway.control.steps import enter_step
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, start_canary
 from tests.orchestration.features.lakes import there
 from tests.orchestration.notices.test_send import listening
+from tests.orchestration.rollout.trials import BEGAN, PASSED, SHADOW, STABLE, judged
 from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
@@ -242,10 +247,10 @@ def test_drift_without_enough_days_asks_for_nothing_and_forgets_nothing(scene: S
     assert scene.result(retrain_on_drift).run_requests
 
 
-def observed(result: dg.SensorResult) -> list[tuple[int, str, str]]:
+def recorded(result: dg.SensorResult) -> list[tuple[int, str, str]]:
     found = []
     for event in result.asset_events:
-        assert isinstance(event, dg.AssetObservation)
+        assert isinstance(event, dg.AssetMaterialization)
         assert event.asset_key == dg.AssetKey("rollout_state")
         told = {label: value.value for label, value in event.metadata.items()}
         assert str(told["as served"]).endswith("/rollout")
@@ -253,17 +258,17 @@ def observed(result: dg.SensorResult) -> list[tuple[int, str, str]]:
     return found
 
 
-def test_every_change_is_observed_once_and_in_order(scene: Scene) -> None:
+def test_every_change_is_recorded_once_and_in_order(scene: Scene) -> None:
     assert scene.skipped(record_rollout_changes) == "the rollout has not changed"
     scene.store.write(first_state(arm(1), **by("dagster:run")), None)
     scene.store.change(lambda s: start_canary(s, arm(2), weight_bp=1000, shadow_fraction=1.0, **by("dagster:run")))
-    assert observed(scene.result(record_rollout_changes)) == [
+    assert recorded(scene.result(record_rollout_changes)) == [
         (1, "stable", "dagster:run"),
         (2, "canary", "dagster:run"),
     ]
     scene.store.change(lambda s: rolled_back(s, **by("cli:me")))
     result = scene.result(record_rollout_changes)
-    assert observed(result) == [(3, "rolled_back", "cli:me")]
+    assert recorded(result) == [(3, "rolled_back", "cli:me")]
     (event,) = result.asset_events
     told = {label: value.value for label, value in event.metadata.items()}
     assert (told["canary"], told["canary weight"], told["reason"]) == ("m_v2", 0.0, "test")
@@ -271,11 +276,48 @@ def test_every_change_is_observed_once_and_in_order(scene: Scene) -> None:
     assert scene.notices() == [], "nobody was surprised"
 
 
+def test_what_was_recorded_before_a_crash_is_not_recorded_again(scene: Scene) -> None:
+    """The daemon died after the first two events, before it moved the cursor."""
+    scene.store.write(first_state(arm(1), **by("test")), None)
+    for _ in range(3):
+        scene.store.change(lambda s: rolled_back(s, **by("test")))
+    for event in scene.result(record_rollout_changes).asset_events[:2]:
+        scene.instance.report_runless_asset_event(event)
+    scene.cursor = None
+    assert [generation for generation, _, _ in recorded(scene.result(record_rollout_changes))] == [3, 4]
+
+
+def test_a_change_tells_of_the_evidence_that_it_rests_on(scene: Scene) -> None:
+    folder = evidence_folder(scene.home / "lake")
+    name = keep(folder, evidence_document(judged(SHADOW, PASSED, BEGAN), GoOn("on to step 1", 1), shipped_policy()))
+    scene.store.write(STABLE, None)
+    scene.store.change(lambda _: SHADOW)
+    shares = {"weight_bp": 500, "shadow_fraction": 1.0, "event_time": BEGAN, "evidence": name}
+    scene.store.change(lambda s: enter_step(s, 1, **shares, **by("dagster:run")))  # type: ignore[arg-type]
+    *_, event = scene.result(record_rollout_changes).asset_events
+    told = {label: value.value for label, value in event.metadata.items()}
+    assert told["evidence"] == str(folder / name)
+    assert (told["step"], told["decision"], told["verdict"]) == (1, "GoOn", "pass: it is pass")
+    assert "| loss | pass | 10000 | what loss found |" in str(told["tests"])
+    (folder / name).unlink()
+    scene.cursor = None
+    *_, event = scene.result(record_rollout_changes).asset_events
+    assert name in str(event.metadata["evidence"].value), "a document that is lost hides no change"
+
+
+def test_while_mlflow_is_away_it_is_told_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    assert scene.skipped(mirror_rollout_in_mlflow) == "the rollout has not changed"
+    scene.store.write(first_state(arm(1), **by("test")), None)
+    assert "the next tick tries again: MLflow at http" in scene.skipped(mirror_rollout_in_mlflow)
+    assert scene.cursor is None
+
+
 def test_many_changes_take_several_ticks(scene: Scene) -> None:
     scene.store.write(first_state(arm(1), **by("test")), None)
     for _ in range(CHANGES_A_TICK):
         scene.store.change(lambda s: rolled_back(s, **by("test")))
-    seen = observed(scene.result(record_rollout_changes)) + observed(scene.result(record_rollout_changes))
+    seen = recorded(scene.result(record_rollout_changes)) + recorded(scene.result(record_rollout_changes))
     assert [generation for generation, _, _ in seen] == list(range(1, CHANGES_A_TICK + 2))
 
 
@@ -312,7 +354,7 @@ def test_a_trip_that_cannot_be_kept_is_looked_at_again_unless_slack_was_asked(
 
 def test_what_a_gateway_changes_besides_is_no_trip(scene: Scene) -> None:
     scene.store.write(first_state(arm(1), **by("gateway:east", "restored")), None)
-    assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "gateway:east")]
+    assert recorded(scene.result(record_rollout_changes)) == [(1, "stable", "gateway:east")]
     assert scene.notices() == []
 
 
@@ -321,7 +363,7 @@ def test_a_rollback_that_a_gateway_brings_back_is_no_trip_and_the_retold_past_no
     trip = rolled_back(first, **by("gateway:east", "10 failed in a row"))
     restored = msgspec.structs.replace(trip, epoch=2, generation=1, restores=trip.position)
     scene.store.write(restored, None, forgotten=[first, trip])
-    assert observed(scene.result(record_rollout_changes)) == [(1, "rolled_back", "gateway:east")]
+    assert recorded(scene.result(record_rollout_changes)) == [(1, "rolled_back", "gateway:east")]
     assert scene.notices() == []
 
 
@@ -329,13 +371,15 @@ def test_an_unreadable_change_is_told_once_and_hides_none_that_follows(scene: Sc
     entry = scene.store._redis.xadd(keys.AUDIT, {"state": "{"})
     assert isinstance(entry, bytes)
     scene.store.write(first_state(arm(1), **by("dagster:run")), None)
-    assert observed(scene.result(record_rollout_changes)) == [(1, "stable", "dagster:run")]
+    assert recorded(scene.result(record_rollout_changes)) == [(1, "stable", "dagster:run")]
     assert scene.skipped(record_rollout_changes) == "the rollout has not changed"
     (notice,) = scene.notices()
     assert f"{keys.AUDIT} {entry.decode()} in Redis is unreadable" in notice.text
 
 
-@pytest.mark.parametrize("sensor", [ingest_completed_days, record_rollout_changes], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "sensor", [ingest_completed_days, record_rollout_changes, mirror_rollout_in_mlflow], ids=lambda s: s.name
+)
 def test_a_redis_that_is_away_is_a_reason(
     scene: Scene, sensor: dg.SensorDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
