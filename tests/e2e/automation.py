@@ -10,6 +10,7 @@ SCHEDULES = (
     "daily_features",
     "weekly_challenger",
     "daily_drift_report",
+    "daily_health",
     "daily_skew_check",
     "log_landing",
     "rollout_steps",
@@ -17,7 +18,7 @@ SCHEDULES = (
 # Without a trial that steps lead, the other one has nothing to do.
 ASKING_SCHEDULES = SCHEDULES[:-1]
 # Sensors that start work unasked; tests switch them on when they want it.
-WORKING_SENSORS = ("ingest_completed_days", "begin_trial_of_challenger")
+WORKING_SENSORS = ("ingest_completed_days", "retrain_on_drift", "begin_trial_of_challenger")
 _SCHEDULE = """query Schedule($of: ScheduleSelector!) { scheduleOrError(scheduleSelector: $of) { ... on Schedule {
     scheduleState { ...State } } } }"""
 _SENSOR = """query Sensor($of: SensorSelector!) { sensorOrError(sensorSelector: $of) { ... on Sensor {

@@ -22,10 +22,10 @@ from tests.servers import BIN, ROOT, free_port
 pytestmark = pytest.mark.integration
 NOW = datetime(2013, 5, 3, 6, tzinfo=UTC)
 EVERY = [
-    schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_skew_check,
-    schedules.log_landing, schedules.rollout_steps,
+    schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_health,
+    schedules.daily_skew_check, schedules.log_landing, schedules.rollout_steps,
 ]  # fmt: skip
-BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_skew_check]
+BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_health, schedules.daily_skew_check]
 
 
 class Scene:
@@ -110,7 +110,7 @@ def test_a_challenger_is_asked_for_on_the_days_that_are_stored(scene: Scene) -> 
     assert asked.run_key == "2013-05-03"
     assert asked.run_config["ops"]["challenger_model"]["config"] == {
         "train_start": "2013-03-01", "train_end": "2013-04-05",
-        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
+        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03", "refit": True,
     }  # fmt: skip
 
 
