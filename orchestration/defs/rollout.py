@@ -101,7 +101,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     The outcome is pass, fail, inconclusive or error. It is written to the MLflow run of a model that shadows, too.
     """
     from orchestration.rollout.evidence_plot import evidence_markdown
-    from orchestration.rollout.judgement import trial_evidence
+    from orchestration.rollout.judgement import registered_models, trial_evidence
     from orchestration.rollout.verdict import judge
 
     store, rates = _store(), policy().evidence
@@ -109,8 +109,10 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     trial = Trial.of(state)
     verdict, plot, judged = Verdict("inconclusive", "no model is on trial"), None, {}
     if state is not None and trial is not None:
-        baseline, now = state.arms.baseline.triton_model, store.event_now()
-        evidence = trial_evidence(Settings.load().lake, trial, baseline=baseline, now=now)
+        settings, now = Settings.load(), store.event_now()
+        registered = registered_models(settings, store, state)
+        baseline = state.arms.baseline.triton_model
+        evidence = trial_evidence(settings.lake, trial, baseline=baseline, now=now, registered=registered)
         verdict, plot, judged = judge(evidence, rates), evidence_markdown(evidence, rates), judged_on(state, now)
     metadata = verdict_metadata(trial, verdict) | judged
     check = dg.AssetCheckResult(
