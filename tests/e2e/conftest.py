@@ -34,6 +34,7 @@ DAY = timedelta(days=1)
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
+    "HEALTH_POLICY_PATH": str(Path(__file__).with_name("health_policy.toml")),
     **dict.fromkeys(
         ("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_HEALTH", "CRON_SKEW", "CRON_LANDING", "CRON_ROLLOUT"),
         "* * * * *",
