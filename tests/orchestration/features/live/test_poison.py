@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.features.encode import encode as encode_rows
 from orchestration.features.live.events import Arrival, Departure, Event, Scheduled, Weather, decode, encode
+from orchestration.features.live.rows import encoded
 from orchestration.features.views import PROJECT
 from tests.orchestration.features.live.feeds import Rows, empty_state, layouts, told
 
@@ -58,6 +58,4 @@ def test_any_events_that_are_taken_are_applied(events: list[Event]) -> None:
     told(everything, state, state.history.keys())
     assert everything.items() <= rows.items()
     stored = state.history.latest(state.watermark, state.history.keys())
-    for layout in layouts():
-        if layout.name in stored:
-            assert encode_rows(stored[layout.name], layout, PROJECT)
+    assert sum(encoded(stored[layout.name], layout, PROJECT).rows for layout in layouts()) == len(everything)
