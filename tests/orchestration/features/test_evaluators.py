@@ -93,7 +93,7 @@ def served(view: View, found: tuple[float, dict[str, Any]] | None, t: datetime) 
     return {name: decode_value(encode_value(LAYOUT_TYPES[dtype], found[1][name])) for name, dtype in view.features}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(cases())
 def test_columns_and_scalars_agree_to_the_bit(case: Any) -> None:
     request, stored = case

@@ -24,7 +24,7 @@ TIMES = st.integers(-3_000_000_000_000_000, 3_000_000_000_000_000)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_the_commands_are_those_of_columns(data: Any) -> None:
     layout = data.draw(st.sampled_from(layouts()))

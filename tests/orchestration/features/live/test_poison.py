@@ -47,7 +47,7 @@ def flight_events(draw: st.DrawFn) -> Event:
 
 
 @given(events=st.lists(flight_events() | WEATHER, min_size=1, max_size=8))
-@settings(max_examples=30, deadline=None, phases=[Phase.generate])
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
 def test_any_events_that_are_taken_are_applied(events: list[Event]) -> None:
     assert [decode(encode(event)) for event in events] == events
     state = empty_state(as_of=datetime(1971, 1, 1, tzinfo=UTC))
