@@ -9,6 +9,7 @@ from pydantic import Field
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log, reviewed
 from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
+from orchestration.event_clock import event_now
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
 from orchestration.rollout.trial import Trial
@@ -84,7 +85,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     trial = Trial.of(state)
     rows = None
     if state is not None and trial is not None:
-        now = store.event_now()
+        now = event_now(Settings.load(), store)
         rows = trial_rows(Settings.load().lake, trial, baseline=state.arms.baseline.triton_model, now=now)
     verdict = judge_rows(rows) if trial else Verdict("inconclusive", "no model is on trial", 0)
     metadata = verdict_metadata(trial, verdict)
