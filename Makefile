@@ -13,6 +13,8 @@ PYTEST_BESIDE := $(PYTEST) --numprocesses auto --maxprocesses 4
 override PLATFORM_HOME := $(shell realpath -m -- '$(or $(PLATFORM_HOME),$(CURDIR)/.local)')
 export PLATFORM_HOME
 export DAGSTER_HOME := $(PLATFORM_HOME)/dagster
+# Compiled modules are kept: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 # No telemetry, from any process started here.
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true

@@ -61,8 +61,18 @@ class Settings:
 
     @property
     def replays(self) -> bool:
-        """Whether a replay drives the event clock; else it is the wall's."""
-        return os.environ.get("EVENT_CLOCK") == "replay"
+        """Whether a replay drives the event clock; else it is the wall's.
+
+        Where EVENT_CLOCK is not set it is as for the embedded platform of this home, for a command in a shell beside it.
+        """
+        if (clock := os.environ.get("EVENT_CLOCK")) is None and self.event_clock.exists():
+            clock = self.event_clock.read_text()
+        return clock == "replay"
+
+    @property
+    def event_clock(self) -> Path:
+        """What the embedded platform of this home was last started with as EVENT_CLOCK."""
+        return self.home / "event_clock"
 
     @property
     def event_journal(self) -> Path:

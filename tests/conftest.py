@@ -7,11 +7,28 @@ from pathlib import Path
 import prometheus_client  # noqa: F401 - before Feast, which would have every metric of this process share its files
 import pytest
 import redis
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
 
 OWN_STACK = ("tests/e2e/test_demo.py", "tests/e2e/test_embedded.py", "tests/e2e/test_publishing_under_load.py")
+
+# Files that read and tidy the tables of the whole year, seconds for a process: one worker does.
+WHOLE_YEAR = tuple(
+    f"tests/orchestration/{file}"
+    for file in (
+        "features/test_columns.py",
+        "features/test_point_in_time.py",
+        "ingestion/test_source.py",
+        "ingestion/test_tidy.py",
+        "replay/test_timeline.py",
+    )
+)
+
+# Each run draws examples of its own; a law that says nothing else is shown on so many.
+settings.register_profile("each change", max_examples=40)
+settings.load_profile("each change")
 
 # A shell's background job ignores SIGINT; what we start would inherit that, and Dagster copies it to SIGTERM.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,10 +70,12 @@ def mlflow_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow
 
 
 class _ByStack(LoadScopeScheduling):
-    """A file is one worker's, and the files that share the end-to-end stack are too, in their order."""
+    """A file is one worker's; files that share the end-to-end stack are too, in their order, and those of the whole year."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file in WHOLE_YEAR:
+            return "the whole year"
         return "the shared stack" if file.startswith("tests/e2e/") and file not in OWN_STACK else file
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import prediction_log
+from orchestration.event_clock import event_now
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    now = store.event_now()
+    now = event_now(settings, store)
     judged = report_on_log(settings, store, now=now, length=timedelta(hours=config.hours))
     gauges = drift_gauges(judged, hours=config.hours, as_of=now, now=datetime.now(UTC))
     write_gauges(gauges_path(settings.reports, config.hours), gauges)

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import redis
 
+from orchestration import event_clock
 from orchestration.defs.common import DAILY
 from orchestration.features.chain import days_of
 from orchestration.settings import Settings
@@ -48,8 +49,8 @@ def store() -> RolloutStore:
 
 
 def event_now() -> datetime:
-    """The event clock, or the wall clock where nothing drives it. Raises redis.RedisError."""
-    return store().event_now()
+    """The event clock. Raises redis.RedisError."""
+    return event_clock.event_now(Settings.load(), store())
 
 
 def waiting_predictions() -> int:

@@ -8,6 +8,7 @@ import redis
 
 from orchestration.defs.common import OWNERS
 from orchestration.defs.due import or_skip
+from orchestration.event_clock import event_time
 from orchestration.features.live.freshness import Freshness, look
 from orchestration.features.store import online_client
 from orchestration.notices.send import send
@@ -68,7 +69,7 @@ def observe_live_features(context: dg.SensorEvaluationContext) -> dg.SensorResul
 
 def _look(settings: Settings) -> Freshness:
     client = redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    now = RolloutStore(client).event_time() if settings.replays else datetime.now(UTC)
+    now = event_time(settings, RolloutStore(client))
     return look(online_client(settings.features_redis_url, timeout_s=2), client, now)
 
 

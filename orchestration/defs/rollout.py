@@ -9,6 +9,7 @@ from pydantic import Field
 from orchestration.defs.common import OWNERS
 from orchestration.defs.serving import canary_arm, prediction_log, reviewed
 from orchestration.defs.verdicts import CANARY_CHECK, FailedVerdict, failed_verdicts, judged_on, verdict_metadata
+from orchestration.event_clock import event_now
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.decide import RollBack
 from orchestration.rollout.evidence_documents import evidence_document, evidence_folder, keep
@@ -109,7 +110,8 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     trial = Trial.of(state)
     verdict, plot, judged = Verdict("inconclusive", "no model is on trial"), None, {}
     if state is not None and trial is not None:
-        settings, now = Settings.load(), store.event_now()
+        settings = Settings.load()
+        now = event_now(settings, store)
         registered = registered_models(settings, store, state)
         baseline = state.arms.baseline.triton_model
         evidence = trial_evidence(settings.lake, trial, baseline=baseline, now=now, registered=registered)

@@ -7,6 +7,7 @@ from itertools import islice
 import redis
 
 from orchestration.doctor.finding import Finding, State, duration
+from orchestration.event_clock import event_now
 from orchestration.features.layout import read_layouts
 from orchestration.features.store import online_client
 from orchestration.features.views import PROJECT
@@ -27,7 +28,7 @@ def check_features(settings: Settings) -> list[Finding]:
     except FileNotFoundError:
         return [_finding("attention", "nothing is registered: run the job materialize_online")]
     client = redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
-    now = RolloutStore(client).event_now()
+    now = event_now(settings, RolloutStore(client))
     online = online_client(settings.features_redis_url, timeout_s=5)
     return judge_features(newest(online, layouts), layouts, now)
 

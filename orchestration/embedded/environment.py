@@ -56,10 +56,12 @@ def prepare(settings: Settings) -> dict[str, str]:
     except OSError as error:
         raise NotReadyToStartError(f"REPORTS_PATH cannot be used: {error}") from error
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
+    event_clock = os.environ.get("EVENT_CLOCK", "replay")
+    settings.event_clock.write_text(event_clock)
     return {
-        "EVENT_CLOCK": "replay",
         **_admin_token(settings),
         **command_environment(settings),
+        "EVENT_CLOCK": event_clock,
         "REPORTS_PATH": str(settings.reports),
         "REDIS_SERVER": _redis_server(),
         "SUPERVISOR_SOCKET": str(socket_path(settings.home)),

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from orchestration.features.timelines import Due, Movement, Timeline, Values
 from orchestration.features.views import GLOBAL_KEY, LATE_MIN, LEAD
 
 # A flight is overdue at t when it was scheduled in (t - 180 min, t - 15 min] and has not left by t.
@@ -38,6 +39,14 @@ def origin_board(flights: pl.DataFrame, start: datetime, end: datetime) -> pl.Da
     return pl.concat([_NO_BOARD, *boards]).sort("event_timestamp", "origin")
 
 
+def last_origin_board(entries: Timeline[Due]) -> Values:
+    """The features of the last row that `origin_board` has of one origin."""
+    at, lead = entries[-1].at, _us(LEAD)
+    told = [due for due in entries.since(at - _us(BOARD_FROM) - lead) if due.at == due.sched - lead]
+    there = [due for due in told if due.dep is None or due.dep > at]
+    return [due.sched / 1e6 for due in told], [due.sched / 1e6 for due in there]
+
+
 def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
     """The departures of the last hour after each departure in [start, end).
 
@@ -57,6 +66,13 @@ def nyc_departures(departed: pl.DataFrame, start: datetime, end: datetime) -> pl
             "late_dep_at": _lists_where(late[index], seconds[index], row, len(at)),
         }
     )
+
+
+def last_nyc_departures(departed: Timeline[Movement]) -> Values:
+    """The features of the last row of `nyc_departures`."""
+    within = departed.since(departed[-1].at - _us(LAST_HOUR))
+    late = [movement for movement in within if movement.delay > LATE_MIN]
+    return [movement.at / 1e6 for movement in within], [movement.at / 1e6 for movement in late]
 
 
 def _board_of(origin: str, flights: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:

@@ -10,18 +10,21 @@ seven raw days of warm-up hold them all: the latest arrival on record came 33 h 
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from orchestration.features.timelines import Movement, Sums, Timeline, Values, float32
 from orchestration.features.views import LATE_MIN, LEAD
 
 CLIP_MIN = (-15.0, 180.0)
 HISTORY_DAYS = 4
-# Series in a step that pay for the step's overhead.
-TOGETHER = 40
+# Multiplied by, not divided: polars would do that to a column anyway, and the last bit would differ from one value's.
+_HOURS = 1 / 3_600_000_000.0  # a microsecond
+_DAY_US = 86_400_000_000
+_LEAD_US = LEAD // timedelta(microseconds=1)
 
 Floats = NDArray[np.float64]
 
@@ -42,18 +45,22 @@ def decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: flo
     return _means(_with_history(events, keys), keys, half_life_h, prefix)
 
 
-def last_decayed_means(events: pl.DataFrame, keys: Sequence[str], *, half_life_h: float, prefix: str) -> pl.DataFrame:
-    """The last row of each key in `decayed_means` of the same events, to the last bit, by one sum instead of one a row's day."""
-    last = pl.col("event_timestamp").max().over(keys)
-    day = (pl.col("event_timestamp") + LEAD).dt.date()
-    of_last = events.filter(day >= (last + LEAD).dt.date() - pl.duration(days=HISTORY_DAYS))
-    index = of_last.select(keys).unique().with_row_index("series")
-    ordered = (
-        of_last.join(index, on=keys, maintain_order="left")
-        .with_columns(of_partition=pl.col("event_timestamp") == last)
-        .sort("series", maintain_order=True)
-    )
-    return _means(ordered, keys, half_life_h, prefix)
+def last_decayed_means(entries: Timeline[Movement], *, half_life_h: float) -> Values:
+    """The features of the last row that `decayed_means` has of one key, to the last bit."""
+    day = (entries[-1].at + _LEAD_US) // _DAY_US
+    stood = entries.sums
+    if stood is None or stood.day != day:
+        stood = Sums(day, entries.reached((day - HISTORY_DAYS) * _DAY_US - _LEAD_US - 1), -math.inf, 0.0, 0.0, 0.0)
+    _, taken, before, weight, delays, lates = stood
+    shrink, (low, high) = -math.log(2.0) / half_life_h, CLIP_MIN
+    for at, _, delay in entries[taken:]:
+        decay = math.exp((at - before) * _HOURS * shrink)
+        weight = weight * decay + 1.0
+        delays = delays * decay + min(max(delay, low), high)
+        lates = lates * decay + (delay > LATE_MIN)
+        before = at
+    entries.sums = Sums(day, len(entries), before, weight, delays, lates)
+    return float32(delays / weight), float32(lates / weight)
 
 
 def _means(ordered: pl.DataFrame, keys: Sequence[str], half_life_h: float, prefix: str) -> pl.DataFrame:
@@ -96,7 +103,7 @@ def _with_history(events: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> Floats:
     """2^-(gap / half-life) to the previous event of the same series; 0 at the first event of a series."""
-    gap_h = pl.col("event_timestamp").diff().dt.total_microseconds() / 3_600_000_000.0
+    gap_h = pl.col("event_timestamp").diff().dt.total_microseconds() * _HOURS
     same = pl.col("series") == pl.col("series").shift(1)
     decay = pl.when(same).then((gap_h * (-math.log(2.0) / half_life_h)).exp()).otherwise(0.0)
     return ordered.select(decay=decay)["decay"].to_numpy()
@@ -105,13 +112,10 @@ def _decay_since_previous(ordered: pl.DataFrame, half_life_h: float) -> Floats:
 def _decayed_sums(decay: Floats, terms: Floats, series: NDArray[np.int64]) -> Floats:
     """s_i = s_(i-1) * decay_i + terms_i within each run of equal `series`, column by column: float64 [rows, columns].
 
-    Where there are many series, all take a step together; where there are few, one after another is cheaper. The same
-    multiplications and additions either way, so the same bits.
+    All series take a step together.
     """
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]]) if len(series) else np.empty(0, np.int64)
     lengths = np.diff(np.r_[starts, len(series)])
-    if len(series) < TOGETHER * lengths.max(initial=0):
-        return np.column_stack([_one_by_one(decay, column) for column in terms.T])
     order = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[order], lengths[order]
     active = np.searchsorted(
@@ -123,11 +127,3 @@ def _decayed_sums(decay: Floats, terms: Floats, series: NDArray[np.int64]) -> Fl
         running = running[:n] * decay[at, None] + terms[at]
         sums[at] = running
     return sums
-
-
-def _one_by_one(decay: Floats, x: Floats) -> Floats:
-    """The recursion row by row; `decay` is 0 where a series begins."""
-    steps = zip(decay.tolist(), x.tolist(), strict=True)
-    sums = accumulate(steps, lambda s, step: s * step[0] + step[1], initial=0.0)
-    next(sums)
-    return np.fromiter(sums, np.float64, len(x))

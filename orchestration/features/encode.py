@@ -6,7 +6,6 @@ does, a NaN scalar is stored as a null, a null in a list as NaN, and a null inst
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any
 
@@ -15,23 +14,12 @@ import polars as pl
 
 from serving_gateway.contracts.online_layout import (
     STRING_TYPE,
-    ValueType,
     ViewLayout,
-    encode_timestamp,
-    encode_value,
     entity_key,
 )
 
 TIME = "event_timestamp"
-FEW = 8  # rows
 Columns = dict[bytes, list[bytes]]
-
-_PLAIN: dict[ValueType, pl.DataType] = {
-    "float": pl.Float32(),
-    "int64": pl.Int64(),
-    "double_list": pl.List(pl.Float64()),
-}
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 _NULL = b""
 _NULL_INSTANT = np.iinfo(np.int64).min
@@ -56,34 +44,7 @@ def encode(frame: pl.DataFrame, layout: ViewLayout, project: str, time: str = TI
         ValueError: naming view and column, for a null key, a null time, or values that the layout's type does not hold.
         TypeError: naming view and column, for a time that is no Datetime.
     """
-    plain = _plain(frame, layout, project, time) if frame.height <= FEW else None
-    return plain or (redis_keys(frame, layout, project), hash_fields(frame, layout, time))
-
-
-def _plain(frame: pl.DataFrame, layout: ViewLayout, project: str, time: str) -> tuple[list[bytes], Columns] | None:
-    """`encode` of few rows, value by value: to begin a column costs more than their values.
-
-    None where a column is of another type than the layout's, or a value is special.
-    """
-    features = [(f.name, _PLAIN.get(f.dtype)) for f in layout.features]
-    keyed = [(time, pl.Datetime("us", "UTC")), *((name, pl.String()) for name in layout.join_keys)]
-    if any(frame.schema.get(name) != dtype for name, dtype in (*keyed, *features)):
-        return None
-    rows, first = frame.select(name for name, _ in (*keyed, *features)).rows(), len(keyed)
-    if any(None in row[:first] or any(map(_special, row[first:])) for row in rows):
-        return None
-    keys = [entity_key(project, layout.join_keys, row[1:first]) for row in rows]
-    columns = {
-        bytes.fromhex(f.field): [encode_value(f.dtype, row[at]) for row in rows]
-        for at, f in enumerate(layout.features, first)
-    }
-    columns[layout.timestamp_field] = [encode_timestamp((row[0] - _EPOCH) // _MICROSECOND) for row in rows]
-    return keys, columns
-
-
-def _special(value: float | list[float | None] | None) -> bool:
-    """A NaN, or a null in a list."""
-    return value != value or (isinstance(value, list) and None in value)  # noqa: PLR0124
+    return redis_keys(frame, layout, project), hash_fields(frame, layout, time)
 
 
 def redis_keys(frame: pl.DataFrame, layout: ViewLayout, project: str) -> list[bytes]:

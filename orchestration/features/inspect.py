@@ -14,6 +14,7 @@ import msgspec
 import redis
 
 from orchestration.console import table_console
+from orchestration.event_clock import event_now
 from orchestration.features.layout import read_layouts
 from orchestration.features.online import OnlineRow, read_online
 from orchestration.features.store import online_client
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings.load()
         layouts = _layouts(settings)
         client = redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
-        now = RolloutStore(client).event_now()
+        now = event_now(settings, RolloutStore(client))
         online = online_client(settings.features_redis_url, timeout_s=2)
         found = inspect(online, layouts, entities, now)
     except redis.RedisError as error:

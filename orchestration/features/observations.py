@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import polars as pl
 
+from orchestration.features.timelines import Movement, Report, Timeline, Values, float32
+
 # The report of an hour is known when the hour is over.
 REPORT_DELAY = timedelta(minutes=60)
 _TREND = timedelta(hours=3)
+_TREND_US = _TREND // timedelta(microseconds=1)
 # Whole numbers, as rain gauges count: a running sum of floats would keep a rest of what has left the window.
 _PRECIP_IN_HUNDREDTHS = (pl.col("precip") * 100).round().cast(pl.Int64)
 
@@ -22,7 +25,7 @@ def origin_weather(weather: pl.DataFrame) -> pl.DataFrame:
     earlier = ordered.select("origin", pl.col("time_hour") + _TREND, pressure_before="pressure")
     return (
         ordered.with_columns(
-            w_precip3=_PRECIP_IN_HUNDREDTHS.rolling_sum_by("time_hour", window_size="3h").over("origin") / 100
+            w_precip3=_PRECIP_IN_HUNDREDTHS.rolling_sum_by("time_hour", window_size="3h").over("origin") * 0.01
         )
         .join(earlier, on=["origin", "time_hour"], how="left")
         .select(
@@ -34,6 +37,19 @@ def origin_weather(weather: pl.DataFrame) -> pl.DataFrame:
             w_dpress=(pl.col("pressure") - pl.col("pressure_before")).cast(pl.Float32),
         )
         .sort("event_timestamp", "origin")
+    )
+
+
+def last_origin_weather(reports: Timeline[Report]) -> Values:
+    """The features of the last row that `origin_weather` has of one origin."""
+    last = reports[-1]
+    precip = sum(round(report.precip * 100) for report in reports.since(last.at - _TREND_US)) * 0.01
+    before = next((r.pressure for r in reports.since(last.at - _TREND_US - 1) if r.at == last.at - _TREND_US), None)
+    return (
+        float32(precip),
+        float32(last.visib),
+        None if last.wind_speed is None else float32(last.wind_speed),
+        None if last.pressure is None or before is None else float32(last.pressure - before),
     )
 
 
@@ -55,3 +71,9 @@ def tail_movements(events: pl.DataFrame, *, delay: str, instant: str) -> pl.Data
         .unique(["event_timestamp", "tailnum"], keep="last", maintain_order=True)
         .sort("event_timestamp", "tailnum")
     )
+
+
+def last_tail_movement(movements: Timeline[Movement]) -> Values:
+    """The features of the last row that `tail_movements` has of one aircraft."""
+    last = movements[-1]
+    return float32(last.delay), last.at // 1_000_000

@@ -191,13 +191,9 @@ class RolloutStore:
         self._redis.set(keys.CLOCK, int(event_time.timestamp() * 1e6))
 
     def event_time(self) -> datetime | None:
-        """The event clock's last setting, or None where nothing drives it (then the wall clock counts)."""
+        """What the last replay set the event clock to; None where none ever did. It counts in the replay profile alone."""
         micros = self._redis.get(keys.CLOCK)
         return None if micros is None else datetime.fromtimestamp(int(micros) / 1e6, UTC)
-
-    def event_now(self) -> datetime:
-        """The event clock, or the wall clock where nothing drives it."""
-        return self.event_time() or datetime.now(UTC)
 
     def read_restored(self, *, within_s: float = 1.0, poll_s: float = 0.02) -> RolloutState | None:
         """The state that stands; where there is none, a gateway has `within_s` seconds to bring it back."""

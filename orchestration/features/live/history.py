@@ -1,52 +1,44 @@
-"""The set of known events, in the shape of tidy flights and weather.
+"""The set of known events, and by view and key the timelines that they make.
 
 What the online store shall hold is a function of this set and the watermark. So events that come late, twice or in
 another order end in the same state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import polars as pl
-
 from orchestration.features.computations import COMPUTATIONS, Source
-from orchestration.features.latest import latest_rows
-from orchestration.features.live.affected import Affected, add_keys
-from orchestration.features.live.events import Arrival, Departure, Event, Progress, Scheduled, Weather, stands_over
-from orchestration.features.observations import REPORT_DELAY
-from orchestration.features.views import BY_NAME, LEAD, VIEWS, WARM_UP
+from orchestration.features.live.affected import Affected, Key, add_key
+from orchestration.features.live.events import (
+    Arrival,
+    Departure,
+    Event,
+    Progress,
+    Scheduled,
+    Weather,
+    micros,
+    stands_over,
+)
+from orchestration.features.timelines import Due, Entry, Movement, Report, Timeline, Values
+from orchestration.features.views import LEAD, VIEWS, WARM_UP
 from orchestration.ingestion.partitions import midnight
 
 # A row that is still read was computed from the raw days of WARM_UP before its own, which lies this far back at most.
 _KEPT = WARM_UP["flights"] + timedelta(days=2)
+_VIEWS_OF: dict[Source, list[tuple[str, tuple[str, ...]]]] = {
+    source: [(view.name, view.join_keys) for view in VIEWS if COMPUTATIONS[view.name].source == source]
+    for source in ("flights", "weather", "departures", "arrivals")
+}
+# What is told before it counts.
+_AHEAD = [view for source in ("flights", "weather") for view, _ in _VIEWS_OF[source]]
 
-_UTC = pl.Datetime("us", "UTC")
-_FLIGHTS = {
-    "request_id": pl.String(),
-    "carrier": pl.String(),
-    "origin": pl.String(),
-    "dest": pl.String(),
-    "tailnum": pl.String(),
-    "sched_dep": _UTC,
-    "dep": _UTC,
-    "dep_delay": pl.Float64(),
-    "arr": _UTC,
-    "arr_delay": pl.Float64(),
-}
-_SOURCES: tuple[Source, ...] = ("flights", "departures", "arrivals")
-_WEATHER = {
-    "origin": pl.String(),
-    "time_hour": _UTC,
-    "precip": pl.Float64(),
-    "pressure": pl.Float64(),
-    "visib": pl.Float64(),
-    "wind_speed": pl.Float64(),
-}
+# An entry and where it stands: the view, its key.
+_Placed = tuple[str, Key, Entry]
 
 
 class Flight(NamedTuple):
-    """A flight as its events tell it, in the columns of _FLIGHTS."""
+    """A flight as its events tell it; movements come with their delay in minutes, or not at all."""
 
     request_id: str
     carrier: str
@@ -60,19 +52,33 @@ class Flight(NamedTuple):
     arr_delay: float | None
 
 
-class History:
-    """Known events, at most one of each identity, and the frames that they make.
+class Row(NamedTuple):
+    """A row of the online store: its instant, UTC microseconds since the epoch, and the features in the view's order."""
 
-    `add` takes an event into the set, `settle` brings the frames up to it.
+    at_us: int
+    values: Values
+
+
+Rows = dict[str, dict[Key, Row]]
+
+
+class History:
+    """Known events, at most one of each identity, and the timelines that they make.
+
+    `add` takes an event into the set, `settle` brings the timelines up to it.
     """
 
     def __init__(self) -> None:
         self._flights: dict[str, dict[type, Scheduled | Departure | Arrival]] = {}
         self._weather: dict[tuple[str, ...], Weather] = {}
+        # What stood before, of what was added to.
         self._touched: dict[str, Flight | None] = {}
-        self._reports: dict[tuple[str, ...], Weather] = {}
-        self.flights = pl.DataFrame(schema=_FLIGHTS)
-        self.weather = pl.DataFrame(schema=_WEATHER)
+        self._reports: dict[tuple[str, ...], Weather | None] = {}
+        self._timelines: dict[str, dict[Key, Timeline[Entry]]] = {view.name: {} for view in VIEWS}
+
+    def __len__(self) -> int:
+        """How many flights are known."""
+        return len(self._flights)
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> "History":
@@ -101,79 +107,72 @@ class History:
         if isinstance(event, Progress) or not self.would_change(event):
             return False
         if isinstance(event, Weather):
-            self._weather[event.identity] = self._reports[event.identity] = event
+            self._reports.setdefault(event.identity, self._weather.get(event.identity))
+            self._weather[event.identity] = event
         else:
             events = self._flights.setdefault(event.request_id, {})
-            self._touched.setdefault(event.request_id, _flight(events))
+            if event.request_id not in self._touched:
+                self._touched[event.request_id] = _flight(events)
             events[type(event)] = event
         return True
 
     def settle(self) -> Affected:
-        """Bring the frames up to what was added; returns the keys whose rows may have changed by it."""
+        """Bring the timelines up to what was added; returns the keys whose rows may have changed by it."""
         affected: Affected = {}
-        after = {request_id: _flight(self._flights[request_id]) for request_id in self._touched}
-        for request_id, now in after.items():
-            _add_changes(affected, self._touched[request_id], now)
-        for report in self._reports.values():
-            add_keys(affected, "weather", report)
-        self._rebuild(after)
+        for request_id, before in self._touched.items():
+            self._change(_of_flight(before), _of_flight(_flight(self._flights[request_id])), affected)
+        for identity, report in self._reports.items():
+            self._change(_of_report(report), _of_report(self._weather[identity]), affected)
         self._touched, self._reports = {}, {}
         return affected
 
     def passed(self, after: datetime, upto: datetime) -> Affected:
         """Keys that change because the watermark moved over (after, upto]: what was told of before it counts."""
         affected: Affected = {}
-        if after == upto:
-            return affected
-        counts = pl.col("sched_dep").is_between(after + LEAD, upto + LEAD, closed="right")
-        for row in self.flights.filter(counts).iter_rows():
-            add_keys(affected, "flights", Flight(*row))
-        known = (pl.col("time_hour") + REPORT_DELAY).is_between(after, upto, closed="right")
-        for report in self.weather.filter(known).iter_rows(named=True):
-            add_keys(affected, "weather", Weather(**report))
+        first, last = micros(after), micros(upto)
+        for view in _AHEAD:
+            for key, entries in self._timelines[view].items():
+                if entries.reached(first) < entries.reached(last):
+                    add_key(affected, view, key)
         return affected
 
     def keys(self) -> Affected:
         """Every key that has events."""
-        sources = {"weather": self.weather}
-        found = {}
-        for view in VIEWS:
-            frame = sources.get(COMPUTATIONS[view.name].source, self.flights)
-            keys = frame.select(view.join_keys).drop_nulls().unique().rows() if view.join_keys else [()]
-            found[view.name] = set(keys)
-        return found
+        return {view: set(timelines) for view, timelines in self._timelines.items()}
 
-    def latest(self, watermark: datetime, of: Affected) -> dict[str, pl.DataFrame]:
-        """The rows that a reader at the watermark finds of these keys; see `latest_rows`."""
-        keys = {
-            name: pl.DataFrame(list(keys), schema=dict.fromkeys(BY_NAME[name].join_keys, pl.String), orient="row")
-            for name, keys in of.items()
-        }
-        return latest_rows(self.flights, self.weather, watermark, keys)
+    def latest(self, watermark: datetime, of: Affected) -> Rows:
+        """The row that a reader at the watermark finds of each of these keys; one without row is left out."""
+        at_us, found = micros(watermark), Rows()
+        for view, keys in of.items():
+            timelines, last = self._timelines[view], COMPUTATIONS[view].last
+            rows = found[view] = {}
+            for key in keys:
+                if key in timelines and (known := timelines[key].known(at_us)):
+                    rows[key] = Row(known[-1].at, last(known))
+        return found
 
     def forget(self, watermark: datetime) -> None:
         """Drop what no row reads that is still read."""
         since = midnight((watermark + LEAD).date()) - _KEPT
-        self._flights = {
-            request_id: events
-            for request_id, events in self._flights.items()
-            if next(iter(events.values())).sched_dep >= since
-        }
-        self._weather = {key: report for key, report in self._weather.items() if report.time_hour >= since}
-        self.flights = self.flights.filter(pl.col("sched_dep") >= since)
-        self.weather = self.weather.filter(pl.col("time_hour") >= since)
+        dropped: Affected = {}
+        flights = [i for i, events in self._flights.items() if next(iter(events.values())).sched_dep < since]
+        for request_id in flights:
+            self._change(_of_flight(_flight(self._flights.pop(request_id))), set(), dropped)
+        reports = [identity for identity, report in self._weather.items() if report.time_hour < since]
+        for identity in reports:
+            self._change(_of_report(self._weather.pop(identity)), set(), dropped)
 
-    def _rebuild(self, flights: dict[str, Flight | None]) -> None:
-        if flights:
-            rows = pl.DataFrame([f for f in flights.values() if f is not None], schema=_FLIGHTS, orient="row")
-            others = self.flights.filter(~pl.col("request_id").is_in(list(flights)))
-            self.flights = pl.concat([others, rows], rechunk=True)
-        if self._reports:
-            columns = list(_WEATHER)
-            values = [tuple(getattr(r, name) for name in columns) for r in self._reports.values()]
-            rows = pl.DataFrame(values, schema=_WEATHER, orient="row")
-            others = self.weather.join(rows, on=["origin", "time_hour"], how="anti")
-            self.weather = pl.concat([others, rows], rechunk=True)
+    def _change(self, before: set[_Placed], now: set[_Placed], affected: Affected) -> None:
+        """Put entries of `now` in the place of those of `before`, and add the keys of those that differ."""
+        for view, key, entry in before - now:
+            entries = self._timelines[view][key]
+            entries.drop(entry)
+            if not entries:
+                del self._timelines[view][key]
+            add_key(affected, view, key)
+        for view, key, entry in now - before:
+            self._timelines[view].setdefault(key, Timeline()).put(entry)
+            add_key(affected, view, key)
 
 
 def _flight(events: dict[type, Scheduled | Departure | Arrival]) -> Flight | None:
@@ -193,23 +192,32 @@ def _flight(events: dict[type, Scheduled | Departure | Arrival]) -> Flight | Non
     return Flight(first.request_id, first.carrier, first.origin, first.dest, tailnum, first.sched_dep, *dep, *arr)
 
 
-def _add_changes(affected: Affected, before: Flight | None, now: Flight | None) -> None:
-    """Add the keys of what is told differently now: an arrival changes no board."""
-    was, is_now = _told(before), _told(now)
-    for source in _SOURCES:
-        if was.get(source) != is_now.get(source):
-            for flight, told in ((before, was), (now, is_now)):
-                if source in told:
-                    add_keys(affected, source, flight)
+def _of_flight(flight: Flight | None) -> set[_Placed]:
+    """The entries that a flight makes: an arrival changes no board."""
+    return set() if flight is None else set(_entries(flight))
 
 
-def _told(flight: Flight | None) -> dict[Source, tuple[object, ...]]:
-    """Source to what its rows take of a flight."""
-    if flight is None:
-        return {}
-    told: dict[Source, tuple[object, ...]] = {"flights": (flight.origin, flight.sched_dep, flight.dep)}
-    if flight.dep is not None:
-        told["departures"] = (*flight[:5], flight.dep, flight.dep_delay)
+def _entries(flight: Flight) -> Iterator[_Placed]:
+    name, sched, lead = flight.request_id, micros(flight.sched_dep), LEAD // timedelta(microseconds=1)
+    dep = None if flight.dep is None else micros(flight.dep)
+    yield from _placed("flights", flight, Due(sched - lead, name, sched, dep))
+    if dep is not None:
+        yield from _placed("flights", flight, Due(dep, name, sched, dep))
+        yield from _placed("departures", flight, Movement(dep, name, flight.dep_delay or 0.0))
     if flight.arr is not None:
-        told["arrivals"] = (*flight[:5], flight.arr, flight.arr_delay)
-    return told
+        yield from _placed("arrivals", flight, Movement(micros(flight.arr), name, flight.arr_delay or 0.0))
+
+
+def _of_report(report: Weather | None) -> set[_Placed]:
+    if report is None:
+        return set()
+    values = (report.precip, report.pressure, report.visib, report.wind_speed)
+    return set(_placed("weather", report, Report(micros(report.event_time), report.origin, *values)))
+
+
+def _placed(source: Source, of: Flight | Weather, entry: Entry) -> Iterator[_Placed]:
+    """The entry at its key in each view of the source; in none whose key it does not know."""
+    for view, join_keys in _VIEWS_OF[source]:
+        key = tuple(getattr(of, name) for name in join_keys)
+        if None not in key:
+            yield view, key, entry

@@ -1,16 +1,16 @@
 """Rows of the online store: written where a key has one, taken away where it has none any longer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import polars as pl
 import redis
 
 from orchestration.features.layout import read_layouts
-from orchestration.features.live.affected import Affected
-from orchestration.features.online import OnlineWriter
+from orchestration.features.live.affected import Affected, Key
+from orchestration.features.live.history import Row, Rows
+from orchestration.features.redis_pipeline import Batch, exchange, hset
 from orchestration.features.views import BY_NAME, VIEWS
-from serving_gateway.contracts.online_layout import ViewLayout, entity_key
+from serving_gateway.contracts.online_layout import ViewLayout, encode_timestamp, encode_value, entity_key
 
 _TODO = "materialize feature_registry"
 
@@ -39,28 +39,39 @@ class OnlineRows:
         self._client = client
         self._project = project
         self._layouts = {view.name: view for view in read_layouts(layout)}
-        self._writer = OnlineWriter(client, project, self._layouts.values())
 
-    def write(self, rows: Mapping[str, pl.DataFrame], of: Affected) -> int:
-        """Write the rows of these keys, and remove the values of those that have none; returns how many were written."""
-        written = self._writer.write(rows) if rows else 0
-        with self._client.pipeline(transaction=False) as pipeline:
-            for view, keys in of.items():
-                layout = self._layouts[view]
-                for key in keys - _keys(view, rows):
-                    entity = dict(zip(BY_NAME[view].join_keys, key, strict=True))
-                    values = tuple(entity[name] for name in layout.join_keys)
-                    pipeline.hdel(entity_key(self._project, layout.join_keys, values), *_fields(layout))
-            if len(pipeline):
-                pipeline.execute()
+    def write(self, rows: Rows, of: Affected) -> int:
+        """Write the rows of these keys, and remove the values of those that have none; returns how many were written.
+
+        One round trip. Raises redis.RedisError: some may be written then, and all may be written again.
+        """
+        batches, written = [], 0
+        for name, keys in of.items():
+            layout, found = self._layouts[name], rows.get(name, {})
+            gone = keys.difference(found)
+            if found:
+                batches.append(encoded(found, layout, self._project))
+                written += len(found)
+            if gone:
+                batches.append(Batch(len(gone), (b"HDEL", _redis_keys(gone, layout, self._project), *_fields(layout))))
+        exchange(self._client, batches)
         return written
 
 
-def _keys(view: str, rows: Mapping[str, pl.DataFrame]) -> set[tuple[str, ...]]:
-    if view not in rows:
-        return set()
-    join_keys = BY_NAME[view].join_keys
-    return set(rows[view].select(join_keys).rows()) if join_keys else {()}
+def encoded(rows: Mapping[Key, Row], layout: ViewLayout, project: str) -> Batch:
+    """The commands that write rows of a view: Feast's bytes, as encode.py makes them of columns."""
+    names = BY_NAME[layout.name].feature_names
+    columns = {
+        bytes.fromhex(feature.field): [encode_value(feature.dtype, row.values[at]) for row in rows.values()]
+        for feature, at in ((feature, names.index(feature.name)) for feature in layout.features)
+    }
+    columns[layout.timestamp_field] = [encode_timestamp(row.at_us) for row in rows.values()]
+    return hset(_redis_keys(rows, layout, project), columns)
+
+
+def _redis_keys(keys: Iterable[Key], layout: ViewLayout, project: str) -> list[bytes]:
+    order = [BY_NAME[layout.name].join_keys.index(name) for name in layout.join_keys]
+    return [entity_key(project, layout.join_keys, tuple(key[at] for at in order)) for key in keys]
 
 
 def _fields(layout: ViewLayout) -> list[bytes]:

@@ -120,7 +120,7 @@ class Updater:
         self._store.begin(self._places.layout, self._state, new_base=new)
         self._state = state
         self._late.forget(state.watermark)
-        what = f"{state.history.flights.height} flights, {state.events} events since, watermark {state.watermark}"
+        what = f"{len(state.history)} flights, {state.events} events since, watermark {state.watermark}"
         direction = "rewind" if base.rewind else "forward"
         seconds = time.monotonic() - began
         _log.info("base %s as of %s (%s): %s, loaded in %.2f s", base.id, base.as_of, direction, what, seconds)

@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from orchestration.features.compute import write_features
-from orchestration.features.inputs import model_inputs
 from orchestration.features.layout import view_layouts
 from orchestration.features.store import apply, materialize
 from orchestration.features.training import ENTITIES
-from orchestration.features.views import FEATURE_SERVICE, PROJECT
+from orchestration.features.views import FEATURE_SERVICE
 from orchestration.ingestion.partitions import read_partitions
-from serving_gateway.contracts.model import ModelContract
+from tests.feature_contracts import contract_over
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import ROOT, redis_server
 
@@ -52,19 +51,7 @@ def stand(folder: Path) -> Iterator[Stand]:
     with redis_server(folder) as redis:
         store = apply(REPO, folder, redis.url)
         materialize(store, NOW)
-        contract = ModelContract(
-            model="flight_delay",
-            version="1",
-            inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
-            views=view_layouts(store),
-            feature_service=FEATURE_SERVICE,
-            project=PROJECT,
-            decision_threshold=0.5,
-            training_start="2013-01-01",
-            training_end="2013-04-01",
-            mlflow_run_id="0",
-            artifact_digest="0",
-        )
+        contract = contract_over(view_layouts(store))
         flights = read_partitions(folder / "lake" / "raw" / "flights", START, END).select(ENTITIES)
         entities = Random(7).choices(flights.drop_nulls().to_dicts(), k=KEYS)
         service = store.get_feature_service(FEATURE_SERVICE)

@@ -61,6 +61,7 @@ class Scene:
 def home(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """MLflow is away."""
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     return tmp_path

@@ -72,6 +72,7 @@ def store(home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Rollou
     """The model of the four weeks is the baseline of this home."""
     monkeypatch.setenv("PLATFORM_HOME", str(home))
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     served, contract = RolloutStore.connect(redis_url), contract_of(home / "lake")
     arm = Arm(model="m", version="1", triton_model="m_v1", contract_digest=served.put_contract(contract))
     serve_baseline(served, arm, actor="test", now=datetime.now(UTC))

@@ -12,15 +12,15 @@ import pytest
 
 from orchestration.defs import features
 from orchestration.defs.features import CONTRACTS_CHECK, feature_registry
-from orchestration.features.inputs import model_inputs
 from orchestration.features.layout import read_layouts
 from orchestration.features.store import DEFINITIONS, open_store
-from orchestration.features.views import FEATURE_SERVICE, PROJECT, VIEWS
+from orchestration.features.views import VIEWS
 from orchestration.settings import Settings
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state
+from tests.feature_contracts import contract_over
 from tests.servers import ROOT, free_port
 
 pytestmark = pytest.mark.integration
@@ -70,19 +70,7 @@ def home(applied: Path, tmp_path: Path, redis_url: str, monkeypatch: pytest.Monk
 def served(home: Path, redis_url: str) -> ModelContract:
     """The baseline reads every view of our definitions."""
     store = RolloutStore.connect(redis_url)
-    contract = ModelContract(
-        model="flight_delay",
-        version="3",
-        inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
-        views=read_layouts(Settings.load().feature_layout),
-        feature_service=FEATURE_SERVICE,
-        project=PROJECT,
-        decision_threshold=0.5,
-        training_start="2013-01-01",
-        training_end="2013-04-01",
-        mlflow_run_id="0",
-        artifact_digest="0",
-    )
+    contract = contract_over(read_layouts(Settings.load().feature_layout), version="3")
     digest = store.put_contract(contract)
     arm = Arm(model="flight_delay", version="3", triton_model="flight_delay_v3", contract_digest=digest)
     store.write(first_state(arm, actor="test", reason="test", now=datetime(2013, 5, 1, tzinfo=UTC)), None)

@@ -88,6 +88,7 @@ class Scene:
 def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scene]:
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     with dg.instance_for_test() as instance:  # on disk: a schedule's context opens it by reference
         yield Scene(redis_url, instance, tmp_path)
 

@@ -100,6 +100,7 @@ class Scene:
 def scene(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.delenv("SLACK_WEBHOOK_URL", raising=False)
     return Scene(redis_url, tmp_path)
 

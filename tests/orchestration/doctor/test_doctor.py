@@ -137,6 +137,7 @@ def test_a_gateway_without_a_model_is_down_and_says_why(
 @pytest.mark.integration
 def test_the_newest_value_of_each_view_is_found(nowhere: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     settings = Settings.load()
     assert "nothing is registered" in check_features(settings)[0].says
     write_layouts(settings.feature_layout, LAYOUTS)

@@ -13,8 +13,19 @@ from orchestration.ingestion.tidy import FLIGHT_COLUMNS, WEATHER_COLUMNS, tidy_f
 
 
 @cache
+def flights_table() -> pl.DataFrame:
+    return read_flights_table()
+
+
+@cache
+def tidied_flights() -> pl.DataFrame:
+    """With what the checks look at."""
+    return tidy_flights(flights_table(), read_airports_table())
+
+
+@cache
 def real_flights() -> pl.DataFrame:
-    return tidy_flights(read_flights_table(), read_airports_table()).select(FLIGHT_COLUMNS)
+    return tidied_flights().select(FLIGHT_COLUMNS)
 
 
 @cache

@@ -25,6 +25,7 @@ def test_another_address_is_refused(url: str) -> None:
         connection_string(url)
 
 
+@pytest.mark.integration  # by Feast, which takes seconds to import
 @pytest.mark.parametrize(
     "text", ["s@fe", "a,b", "a=b", "12345", "0123", "1e5", "true", "null", "NaN", 'a"b', "a: b #c", "é𝄞$X"]
 )

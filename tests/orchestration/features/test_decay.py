@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from orchestration.features.decay import decayed_means, last_decayed_means
+from orchestration.features.decay import decayed_means
 
 AT = datetime(2013, 5, 1, 12, tzinfo=UTC)
 
@@ -19,6 +19,5 @@ def test_weights_shrink_between_events_less_than_a_second_apart() -> None:
     )
     weights = [2 ** -((n - 1 - i) * step / timedelta(hours=1)) for i in range(n)]
     expected = sum(w * x for w, x in zip(weights, delays, strict=True)) / sum(weights)
-    for means in (decayed_means, last_decayed_means):
-        last = means(events, ["origin"], half_life_h=1, prefix="e").row(-1, named=True)
-        assert last["e_mean"] == pytest.approx(expected, rel=1e-5)
+    last = decayed_means(events, ["origin"], half_life_h=1, prefix="e").row(-1, named=True)
+    assert last["e_mean"] == pytest.approx(expected, rel=1e-5)

@@ -12,6 +12,7 @@ from orchestration.features.encode import encode
 from serving_gateway.contracts.online_layout import FeatureField, ViewLayout, entity_key
 from tests.orchestration.features.feast_stores import PROJECT, features
 
+pytestmark = pytest.mark.integration  # by Feast, which takes seconds to import
 DTYPES = {
     "s": ("string", pl.String()),
     "i": ("int32", pl.Int32()),

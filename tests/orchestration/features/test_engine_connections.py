@@ -18,7 +18,6 @@ import redis
 from orchestration.features.compute import read_view, write_features
 from orchestration.features.layout import view_layouts
 from orchestration.features.online import read_online
-from orchestration.features.redis_batch_engine import RedisBatchEngine
 from orchestration.features.store import apply, feast_environment, materialize, online_client
 from orchestration.features.views import PROJECT, VIEWS
 from tests.orchestration.features import feast_stores
@@ -137,7 +136,7 @@ def test_incremental_materialization_from_the_shell_goes_on_where_it_ended(tmp_p
     write_features(tmp_path / "lake", start, end)
     repo = shutil.copytree(ROOT / "feature_repo", tmp_path / "feature_repo")
     store = apply(repo, tmp_path, redis_url)
-    assert isinstance(store._get_provider().batch_engine, RedisBatchEngine)
+    assert type(store._get_provider().batch_engine).__name__ == "RedisBatchEngine"
     noon = datetime(2013, 2, 4, 12, tzinfo=UTC)
     materialize(store, noon)
     environment = os.environ | feast_environment(tmp_path, redis_url) | {"DO_NOT_TRACK": "true"}

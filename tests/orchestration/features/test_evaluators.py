@@ -9,38 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.features.inputs import model_inputs, vectors
-from orchestration.features.layout import FeatureField, ViewLayout
 from orchestration.features.point_in_time import inputs_at
-from orchestration.features.views import FEATURE_SERVICE, PROJECT, VIEWS, View
-from serving_gateway.contracts.model import ModelContract
+from orchestration.features.views import VIEWS, View
 from serving_gateway.contracts.online_layout import decode_value, encode_value
 from serving_gateway.vectors import Vectors
+from tests.feature_contracts import contract_over
+from tests.orchestration.features.live.feeds import layouts
 
 INPUTS = model_inputs({"carrier": ("AA", "B6"), "origin": ("JFK",)})
 LAYOUT_TYPES: dict[str, Any] = {"float32": "float", "int64": "int64", "instants": "double_list"}
-CONTRACT = ModelContract(
-    model="m",
-    version="1",
-    inputs=INPUTS,
-    views=tuple(
-        ViewLayout(
-            name=view.name,
-            join_keys=tuple(sorted(view.join_keys)),
-            ttl_s=view.ttl_s,
-            features=tuple(
-                FeatureField(name=name, field="00000000", dtype=LAYOUT_TYPES[dtype]) for name, dtype in view.features
-            ),
-        )
-        for view in VIEWS
-    ),
-    feature_service=FEATURE_SERVICE,
-    project=PROJECT,
-    decision_threshold=0.5,
-    training_start="",
-    training_end="",
-    mlflow_run_id="",
-    artifact_digest="",
-)
+CONTRACT = contract_over(layouts(), INPUTS)
 T0 = datetime(2013, 6, 1, 12, tzinfo=UTC)
 POLARS_TYPES: dict[str, Any] = {"float32": pl.Float32, "int64": pl.Int64, "instants": pl.List(pl.Float64)}
 # Offsets that fall on the windows' bounds and beside them.
@@ -93,7 +71,7 @@ def served(view: View, found: tuple[float, dict[str, Any]] | None, t: datetime) 
     return {name: decode_value(encode_value(LAYOUT_TYPES[dtype], found[1][name])) for name, dtype in view.features}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(cases())
 def test_columns_and_scalars_agree_to_the_bit(case: Any) -> None:
     request, stored = case

@@ -21,9 +21,10 @@ from orchestration.features.store import apply, empty_online, feast_environment,
 from orchestration.features.training import training_rows
 from orchestration.features.views import BY_NAME, FEATURE_SERVICE, LEAD, PROJECT, VIEWS, View
 from orchestration.ingestion.partitions import read_partitions
-from serving_gateway.contracts.model import Input, ModelContract, RequestField, stored_features
+from serving_gateway.contracts.model import ModelContract, RequestField, stored_features
 from serving_gateway.contracts.online_layout import StoredValue, ViewLayout, entity_key
 from serving_gateway.vectors import Vectors
+from tests.feature_contracts import contract_over
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import BIN, ROOT
 
@@ -75,22 +76,6 @@ def dump(client: "redis.Redis") -> Dump:
     return {key: client.hgetall(key) for key in client.scan_iter()}  # type: ignore[misc]
 
 
-def contract(layouts: tuple[ViewLayout, ...], inputs: tuple[Input, ...]) -> ModelContract:
-    return ModelContract(
-        model="flight_delay",
-        version="1",
-        inputs=inputs,
-        views=layouts,
-        feature_service=FEATURE_SERVICE,
-        project=PROJECT,
-        decision_threshold=0.5,
-        training_start="2013-01-01",
-        training_end="2013-04-01",
-        mlflow_run_id="0",
-        artifact_digest="0",
-    )
-
-
 def test_definitions_agree_with_the_table_of_views(store: Any) -> None:
     layouts = {layout.name: layout for layout in view_layouts(store)}
     assert set(layouts) == {view.name for view in VIEWS}
@@ -109,7 +94,7 @@ def test_the_layout_is_exported_in_one_order_and_travels_in_a_contract(store: An
     write_layouts(tmp_path / "feast" / "layouts.json", layouts)
     assert read_layouts(tmp_path / "feast" / "layouts.json") == layouts
     assert [layout.name for layout in layouts] == sorted(layout.name for layout in layouts)
-    travelling = contract(layouts, model_inputs({"carrier": ("AA",), "origin": ("JFK",)}))
+    travelling = contract_over(layouts, model_inputs({"carrier": ("AA",), "origin": ("JFK",)}))
     assert ModelContract.from_json(travelling.to_json()) == travelling
     there = {(layout.name, feature.name) for layout in layouts for feature in layout.features}
     needed = {pair for i in travelling.inputs for pair in stored_features(i.source)}
@@ -201,7 +186,7 @@ def test_served_vectors_equal_training_vectors(home: Path, store: Any, client: "
     layouts = view_layouts(store)
     inputs = model_inputs(vocabularies(rows))
     expected = vectors(rows, inputs)
-    served = Vectors(contract(layouts, inputs))
+    served = Vectors(contract_over(layouts, inputs))
     writer, since = OnlineWriter(client, PROJECT, layouts), datetime(2013, 1, 1, tzinfo=UTC)
     for i, row in enumerate(rows.iter_rows(named=True)):
         t = row["sched_dep"] - LEAD

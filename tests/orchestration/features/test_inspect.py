@@ -22,6 +22,7 @@ JFK = ["--origin", "JFK", "--tailnum", "N1"]
 def client(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "redis.Redis":
     """A store with fresh rows of JFK and N1, and its layout where the platform keeps it."""
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     write_layouts(tmp_path / "feast" / "layout.json", LAYOUTS)
     client = redis.Redis.from_url(redis_url)

@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from orchestration.features.compute import compute_views
-from orchestration.features.latest import latest_rows
-from orchestration.features.views import VIEWS
+from orchestration.features.live.history import History
 from orchestration.ingestion.partitions import midnight
 from tests.orchestration.features.lakes import real_flights, real_weather
+from tests.orchestration.features.live.feeds import Rows, batch_rows, events_of, latest_of
 
 pytestmark = [pytest.mark.full, pytest.mark.integration]  # by its time: a year of flights is read and tidied
 
@@ -34,15 +33,10 @@ def between(frame: pl.DataFrame, column: str, at: datetime) -> pl.DataFrame:
 )
 def test_every_key_has_the_row_that_batch_computation_leaves_it(at: datetime) -> None:
     flights, weather = between(real_flights(), "sched_dep", at), between(real_weather(), "time_hour", at)
-    keys = {
-        view.name: (weather if view.name == "origin_weather" else flights).select(view.join_keys).unique()
-        for view in VIEWS
-    }
-    found = latest_rows(flights, weather, at, keys)
-    computed = compute_views(flights, weather, at.date() - 9 * DAY, at.date() + DAY)
-    for view in VIEWS:
-        rows = computed[view.name].filter(pl.col("event_timestamp") <= at)
-        last = rows.unique(view.join_keys, keep="last", maintain_order=True) if view.join_keys else rows.tail(1)
-        order = [*view.join_keys, "event_timestamp"]
-        assert found[view.name].sort(order).equals(last.sort(order)), view.name
-        assert last.height > 0
+    flights = flights.with_columns(pl.col("dep_delay", "arr_delay").cast(pl.Float64))
+    history, found = History.of(events_of(flights, weather)), Rows()
+    for view, rows in history.latest(at, history.keys()).items():
+        found |= latest_of(view, rows)
+    expected = batch_rows(flights, weather, at, first=at.date() - 9 * DAY, days=10)
+    assert found == expected
+    assert len(found) > 4_000

@@ -25,7 +25,7 @@ def rows_of(flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
     return training_rows(flights, compute_views(flights, weather, start, start + timedelta(days=DAYS)))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(SEEDS)
 def test_every_feature_equals_the_brute_force_reference(seed: int) -> None:
     flights, weather = random_flights(seed), random_weather(seed)
@@ -63,7 +63,7 @@ def future(flights: pl.DataFrame, t: datetime, rng: np.random.Generator, keep: s
     return pl.concat([stays, added]).drop(list(draw)).sort("sched_dep", "request_id")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS, st.integers(20, 249))
 def test_no_event_after_the_prediction_can_change_a_row(seed: int, i: int) -> None:
     rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def test_no_event_after_the_prediction_can_change_a_row(seed: int, i: int) -> No
     assert_frame_equal(before, after, check_exact=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(SEEDS)
 def test_rows_out_are_rows_in_whatever_is_tied_or_doubled(seed: int) -> None:
     flights, weather = random_flights(seed), random_weather(seed)

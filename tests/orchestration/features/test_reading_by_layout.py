@@ -14,18 +14,17 @@ import pytest
 import redis
 
 from orchestration.features.compute import write_features
-from orchestration.features.inputs import model_inputs
 from orchestration.features.layout import view_layouts
 from orchestration.features.online import OnlineWriter
 from orchestration.features.store import apply, empty_online, materialize, online_client, open_store
 from orchestration.features.views import FEATURE_SERVICE, PROJECT, VIEWS
 from orchestration.ingestion.partitions import read_partitions
-from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.online_address import parse_address
 from serving_gateway.contracts.online_layout import ViewLayout, entity_key
 from serving_gateway.online_cluster import OnlineCluster
 from serving_gateway.online_connection import OnlineConnection
 from serving_gateway.online_features import OnlineFeatures, ViewRow
+from tests.feature_contracts import contract_over
 from tests.orchestration.features.lakes import raw_lake
 from tests.servers import ROOT, redis_cluster
 
@@ -43,29 +42,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def contract(layouts: Sequence[ViewLayout]) -> ModelContract:
-    return ModelContract(
-        model="flight_delay",
-        version="1",
-        inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK",)}),
-        views=tuple(layouts),
-        feature_service=FEATURE_SERVICE,
-        project=PROJECT,
-        decision_threshold=0.5,
-        training_start="2013-01-01",
-        training_end="2013-04-01",
-        mlflow_run_id="0",
-        artifact_digest="0",
-    )
-
-
 def read(url: str, layouts: Sequence[ViewLayout], entities: Sequence[Entities]) -> list[dict[str, ViewRow]]:
     async def main() -> list[dict[str, ViewRow]]:
         address = parse_address(url)
         store = OnlineCluster(address) if address.kind == "cluster" else OnlineConnection(address)
         try:
             rows = [(row, int(UNTIL.timestamp() * 1e6)) for row in entities]
-            return await OnlineFeatures(contract(layouts), store).read(rows, asyncio.get_running_loop().time() + 30)
+            return await OnlineFeatures(contract_over(layouts), store).read(
+                rows, asyncio.get_running_loop().time() + 30
+            )
         finally:
             store.close()
 

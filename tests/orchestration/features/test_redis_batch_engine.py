@@ -4,15 +4,15 @@ import logging
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
 import redis
 
-from orchestration.features import redis_batch_engine
-from orchestration.features.redis_batch_engine import ROWS, MaterializationError
 from orchestration.features.redis_pipeline import Batch, exchange
 from tests.orchestration.features.feast_stores import NOW, OURS, dump, materialize, only, rows, store
 from tests.servers import RedisServer
@@ -20,6 +20,12 @@ from tests.servers import RedisServer
 pytestmark = pytest.mark.integration
 MINUTE = timedelta(minutes=1)
 BEFORE_1970 = datetime(1969, 12, 31, 23, 59, 58, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def batch_engine() -> ModuleType:
+    """The module, imported where it is used: it takes Feast with it, for seconds."""
+    return import_module("orchestration.features.redis_batch_engine")
 
 
 @pytest.fixture
@@ -119,12 +125,12 @@ def test_rows_of_one_key_in_one_batch_are_guarded_as_by_feast(tmp_path: Path, ad
 
 
 def test_what_the_encoder_does_not_know_is_left_to_feast(
-    tmp_path: Path, addresses: dict[str, str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, addresses: dict[str, str], caplog: pytest.LogCaptureFixture, batch_engine: ModuleType
 ) -> None:
     from feast import Field
     from feast.types import Bool, Float32
 
-    caplog.set_level(logging.INFO, redis_batch_engine.__name__)
+    caplog.set_level(logging.INFO, batch_engine.__name__)
     frame = rows([NOW - MINUTE] * 3, k1=["a", "b", "c"], b=[True, False, None], f=[1, 2, 3])
     by_both(tmp_path / "type", addresses, frame, fields=[*only("i"), Field(name="b", dtype=Bool)])
     assert "view is left to Feast's own engine: its types are BOOL, INT32" in caplog.text
@@ -140,7 +146,7 @@ def test_another_online_store_is_left_to_feast(tmp_path: Path) -> None:
 
 
 def test_no_more_than_a_batch_is_held_or_sent(
-    tmp_path: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch, batch_engine: ModuleType
 ) -> None:
     sent: list[int] = []
 
@@ -152,30 +158,34 @@ def test_no_more_than_a_batch_is_held_or_sent(
         write(self, view, (batch for batch in found if not held.append(batch.num_rows)))
 
     held: list[int] = []
-    write = redis_batch_engine.RedisBatchEngine._write
-    monkeypatch.setattr(redis_batch_engine, "exchange", watched)
-    monkeypatch.setattr(redis_batch_engine.RedisBatchEngine, "_write", read)
-    n = 3 * ROWS + 17
+    write = batch_engine.RedisBatchEngine._write
+    monkeypatch.setattr(batch_engine, "exchange", watched)
+    monkeypatch.setattr(batch_engine.RedisBatchEngine, "_write", read)
+    n = 3 * batch_engine.ROWS + 17
     frame = rows([NOW - MINUTE] * n, k1=[f"a{i}" for i in range(n)])
     made = store(tmp_path, addresses[OURS], frame, fields=only("i"))
     for size in (1000, None):  # what is asked for, and our own bound
         made.config.materialization_config.online_write_batch_size = size
         materialize(made)
-        assert max(held) == max(sent) == (size or ROWS)
+        assert max(held) == max(sent) == (size or batch_engine.ROWS)
         assert sum(held) == n
-        assert len(held) < 3 * n / (size or ROWS)
+        assert len(held) < 3 * n / (size or batch_engine.ROWS)
         assert made._get_provider().online_store._client.dbsize() == n
         held.clear()
         sent.clear()
 
 
-def test_a_bad_row_or_file_names_the_view_and_what_to_do(tmp_path: Path, addresses: dict[str, str]) -> None:
+def test_a_bad_row_or_file_names_the_view_and_what_to_do(
+    tmp_path: Path, addresses: dict[str, str], batch_engine: ModuleType
+) -> None:
     made = store(tmp_path, addresses[OURS], rows([NOW - MINUTE] * 2, k1=["a", None]), fields=only("i"))
-    with pytest.raises(MaterializationError, match=r"view view .*rows have no k1.*look at .*view\.parquet.*again"):
+    with pytest.raises(
+        batch_engine.MaterializationError, match=r"view view .*rows have no k1.*look at .*view\.parquet.*again"
+    ):
         materialize(made)
     assert made.get_feature_view("view").materialization_intervals == []
     (tmp_path / "view.parquet").unlink()
-    with pytest.raises(MaterializationError, match=r"feature view view .*view\.parquet"):
+    with pytest.raises(batch_engine.MaterializationError, match=r"feature view view .*view\.parquet"):
         materialize(made)
 
 

@@ -89,7 +89,7 @@ def test_what_names_no_known_prediction_lands_and_disturbs_nobody(client: redis.
 REPORTS = st.builds(report, st.integers(0, 3), st.booleans(), st.integers(0, 3), st.integers(0, 3))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(REPORTS, max_size=12), st.data())
 def test_neither_order_nor_repetition_nor_batches_change_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, reports: list[FeedbackRecord], data: st.DataObject

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from orchestration.ingestion.source import read_airports_table, read_flights_table, read_weather_table
+from orchestration.ingestion.source import read_airports_table, read_weather_table
 from orchestration.ingestion.tidy import (
     FLIGHT_COLUMNS,
     FLIGHTS_EVIDENCE,
@@ -14,16 +14,17 @@ from orchestration.ingestion.tidy import (
     tidy_weather,
     undated,
 )
+from tests.orchestration.features.lakes import flights_table, tidied_flights
 
 
 @pytest.fixture(scope="module")
 def table() -> pl.DataFrame:
-    return read_flights_table()
+    return flights_table()
 
 
 @pytest.fixture(scope="module")
-def flights(table: pl.DataFrame) -> pl.DataFrame:
-    return tidy_flights(table, read_airports_table())
+def flights() -> pl.DataFrame:
+    return tidied_flights()
 
 
 def flight(flights: pl.DataFrame, request_id: str) -> dict[str, object]:

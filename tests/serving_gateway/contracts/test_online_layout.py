@@ -3,6 +3,8 @@
 import math
 import struct
 from array import array
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,11 +21,27 @@ from serving_gateway.contracts.online_layout import (
     entity_key,
 )
 
-Value: Any = pytest.importorskip("feast.protos.feast.types.Value_pb2").Value
-EntityKey: Any = pytest.importorskip("feast.protos.feast.types.EntityKey_pb2").EntityKey
-DoubleList: Any = pytest.importorskip("feast.protos.feast.types.Value_pb2").DoubleList
-Timestamp: Any = pytest.importorskip("google.protobuf.timestamp_pb2").Timestamp
-encoding: Any = pytest.importorskip("feast.infra.key_encoding_utils")
+pytestmark = pytest.mark.integration  # by Feast, which takes seconds to import
+
+
+@cache
+def feast() -> Any:
+    """Feast's own classes, imported where a test asks for them."""
+    from feast.infra import key_encoding_utils as encoding
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import DoubleList, Value
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    return SimpleNamespace(
+        Value=Value, EntityKey=EntityKey, DoubleList=DoubleList, Timestamp=Timestamp, encoding=encoding
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def imported() -> None:
+    """Before the first example, which has its time."""
+    feast()
+
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -43,7 +61,7 @@ MICROS = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)
 @given(TYPED)
 def test_values_are_feasts_bytes_and_come_back(typed: Any) -> None:
     dtype, value = typed
-    data = Value(**{f"{dtype}_val": value}).SerializeToString()
+    data = feast().Value(**{f"{dtype}_val": value}).SerializeToString()
     assert encode_value(dtype, value) == data
     decoded = decode_value(data)
     assert decoded == value
@@ -52,7 +70,7 @@ def test_values_are_feasts_bytes_and_come_back(typed: Any) -> None:
 
 @given(st.lists(st.floats(allow_nan=False)))
 def test_lists_are_feasts_bytes_and_come_back(values: list[float]) -> None:
-    data = Value(double_list_val=DoubleList(val=values)).SerializeToString()
+    data = feast().Value(double_list_val=feast().DoubleList(val=values)).SerializeToString()
     assert encode_value("double_list", values) == data
     assert decode_value(data) == array("d", values)
 
@@ -65,25 +83,27 @@ def test_a_list_in_another_encoding_is_refused() -> None:
 
 
 def test_null_is_the_empty_message_and_absent_is_null() -> None:
-    assert encode_value("float", None) == Value().SerializeToString() == b""
+    assert encode_value("float", None) == feast().Value().SerializeToString() == b""
     assert decode_value(b"") is None
     assert decode_value(None) is None
-    assert decode_value(Value(unix_timestamp_val=-(2**63)).SerializeToString()) is None  # Feast's null of this type
+    assert (
+        decode_value(feast().Value(unix_timestamp_val=-(2**63)).SerializeToString()) is None
+    )  # Feast's null of this type
 
 
 def test_nan_survives() -> None:
-    data = Value(float_val=float("nan")).SerializeToString()
+    data = feast().Value(float_val=float("nan")).SerializeToString()
     assert math.isnan(float(decode_value(data) or 0.0))
 
 
 def test_a_type_that_we_do_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="unsupported Feast value tag"):
-        decode_value(Value(bool_val=True).SerializeToString())
+        decode_value(feast().Value(bool_val=True).SerializeToString())
 
 
 @given(MICROS)
 def test_timestamps_are_feasts_bytes_and_come_back(micros: int) -> None:
-    proto = Timestamp()
+    proto = feast().Timestamp()
     proto.FromMicroseconds(micros)
     assert encode_timestamp(micros) == proto.SerializeToString()
     assert decode_timestamp(proto.SerializeToString()) == pytest.approx(micros / 1e6, abs=1e-4)
@@ -96,7 +116,7 @@ def test_timestamps_are_feasts_bytes_and_come_back(micros: int) -> None:
 @example(2**35)
 @example(0)
 def test_whole_seconds_come_back_as_they_were(seconds: int) -> None:
-    assert decode_timestamp(Timestamp(seconds=seconds).SerializeToString()) == float(seconds)
+    assert decode_timestamp(feast().Timestamp(seconds=seconds).SerializeToString()) == float(seconds)
 
 
 def test_whole_seconds_are_exact_and_absent_is_none() -> None:
@@ -110,16 +130,18 @@ def test_entity_keys_are_feasts_bytes(entities: dict[str, str], project: str) ->
     names = tuple(sorted(entities))
     values = tuple(entities[name] for name in names)
     shuffled = list(reversed(names))
-    proto = EntityKey(join_keys=shuffled, entity_values=[Value(string_val=entities[name]) for name in shuffled])
-    expected = encoding.serialize_entity_key(proto, entity_key_serialization_version=3) + project.encode()
+    proto = feast().EntityKey(
+        join_keys=shuffled, entity_values=[feast().Value(string_val=entities[name]) for name in shuffled]
+    )
+    expected = feast().encoding.serialize_entity_key(proto, entity_key_serialization_version=3) + project.encode()
     assert entity_key(project, names, values) == expected
 
 
 def test_the_key_of_global_values_is_feasts_stand_in() -> None:
     from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 
-    proto = EntityKey(join_keys=[DUMMY_ENTITY_ID], entity_values=[Value(string_val=DUMMY_ENTITY_VAL)])
-    expected = encoding.serialize_entity_key(proto, entity_key_serialization_version=3) + b"drift"
+    proto = feast().EntityKey(join_keys=[DUMMY_ENTITY_ID], entity_values=[feast().Value(string_val=DUMMY_ENTITY_VAL)])
+    expected = feast().encoding.serialize_entity_key(proto, entity_key_serialization_version=3) + b"drift"
     assert entity_key("drift", (), ()) == expected
 
 

@@ -1,6 +1,6 @@
 """Events for the updater's tests, and what the online store must hold after them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -8,10 +8,10 @@ import mmh3
 import polars as pl
 
 from orchestration.features.compute import compute_views
-from orchestration.features.live.affected import Affected
+from orchestration.features.live.affected import Affected, Key
 from orchestration.features.live.base import Base
-from orchestration.features.live.events import Arrival, Departure, Event, Scheduled, Weather, micros
-from orchestration.features.live.history import History
+from orchestration.features.live.events import Arrival, Departure, Event, Scheduled, Weather, instant, micros
+from orchestration.features.live.history import History, Row
 from orchestration.features.live.state import State
 from orchestration.features.views import BY_NAME, VIEWS, DType
 from serving_gateway.contracts.online_layout import FeatureField, ValueType, ViewLayout
@@ -99,10 +99,17 @@ def told(rows: Rows, state: State, affected: Affected) -> None:
     """What the store holds after these keys were written."""
     latest = state.history.latest(state.watermark, affected)
     for view, keys in affected.items():
-        written = rows_of(view, latest[view]) if view in latest else {}
         for key in keys:
             rows.pop((view, key), None)
-        rows.update(written)
+        rows.update(latest_of(view, latest[view]))
+
+
+def latest_of(view: str, latest: Mapping[Key, Row]) -> Rows:
+    """Rows of a history in the form of `rows_of`."""
+    return {
+        (view, key): (instant(row.at_us), *(tuple(v) if isinstance(v, list) else v for v in row.values))
+        for key, row in latest.items()
+    }
 
 
 def utc(text: str) -> datetime:

@@ -1,48 +1,26 @@
 """Bases: what is carried over to a new one, what is given up, and one that is damaged."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
-import redis
 
 from orchestration.features.live.base import base_key, read_base
 from orchestration.features.live.events import Departure, Progress, micros
 from orchestration.features.live.late import late_file, read_late
 from orchestration.features.live.stream import send
-from orchestration.features.live.updater import Updater
 from orchestration.features.live.watermark import NO_BASE
 from orchestration.features.skew.late import late_rows
 from orchestration.features.views import LEAD
 from orchestration.ingestion.partitions import write_partitions
-from tests.orchestration.features.live.feeds import batch_rows, last_moment, synthetic
+from tests.orchestration.features.live.feeds import batch_rows, last_moment
+from tests.orchestration.features.live.two_days import BATCH_ROWS, END, EVERYTHING, FLIGHTS, WEATHER, all_is_there, run
 from tests.orchestration.features.live.updaters import Stand, expected
 from tests.orchestration.features.reference import START
 
 pytestmark = pytest.mark.integration
 
-FLIGHTS, WEATHER, EVERYTHING = synthetic(7, n=60, days=2)
-END = last_moment(EVERYTHING)
 DAY = timedelta(days=1)
-BATCH_ROWS = batch_rows(FLIGHTS, WEATHER, END)
-
-
-@pytest.fixture
-def stand(tmp_path: Path, redis_url: str) -> Iterator[Stand]:
-    with redis.Redis.from_url(redis_url) as client:
-        yield Stand(tmp_path, client, client)
-
-
-def run(updater: Updater) -> None:
-    """Until nothing waits."""
-    while updater.cycle(block_ms=1):
-        pass
-
-
-def all_is_there(stand: Stand) -> bool:
-    return stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
 
 
 def test_a_base_that_is_damaged_is_put_right(stand: Stand) -> None:

@@ -12,11 +12,10 @@ from orchestration.features.live.base import set_base
 from orchestration.features.live.events import Arrival, Departure, Event, Scheduled, Weather
 from orchestration.features.live.freshness import look
 from orchestration.features.live.watermark import read_watermark
-from orchestration.features.views import FEATURE_SERVICE, PROJECT
 from orchestration.replay.feed import Feed
-from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.prediction import PredictionRecord
 from serving_gateway.control.store import RolloutStore
+from tests.feature_contracts import contract_over
 from tests.orchestration.features.live.feeds import layouts
 from tests.serving_gateway.faulty_triton import faulty_triton
 from tests.serving_gateway.support import gateway_process, predictions, publish_state, state_of, wait_for
@@ -25,19 +24,7 @@ from tests.updaters import updater
 pytestmark = pytest.mark.integration
 PAST = datetime(2013, 6, 1, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-CONTRACT = ModelContract(
-    model="delay",
-    version="1",
-    inputs=model_inputs({"carrier": ("AA",), "origin": ("JFK", "LGA")}),
-    views=layouts(),
-    feature_service=FEATURE_SERVICE,
-    project=PROJECT,
-    decision_threshold=0.5,
-    training_start="",
-    training_end="",
-    mlflow_run_id="",
-    artifact_digest="",
-)
+CONTRACT = contract_over(layouts(), model_inputs({"carrier": ("AA",), "origin": ("JFK", "LGA")}))
 FIELDS = {"dow": 6, "dep_min": 780, "distance": 1000, "block": 180, "sched_load": 12}
 ASKED = [
     {"origin": "JFK", "carrier": "AA", "dest": "MIA", "tailnum": "N1"},

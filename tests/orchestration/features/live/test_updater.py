@@ -1,47 +1,25 @@
 """Updaters over a real Redis, cycle by cycle: what is applied, lost, refilled, given up and carried over."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
-import redis
 
 from orchestration.features.live import updater as updater_module
+from orchestration.features.live.affected import Affected
 from orchestration.features.live.base import read_base
 from orchestration.features.live.events import Departure, Progress, Scheduled, Weather, encode, micros
+from orchestration.features.live.history import Rows
 from orchestration.features.live.journal import Journal, JournalTakenError
 from orchestration.features.live.late import read_late
+from orchestration.features.live.rows import OnlineRows
 from orchestration.features.live.stream import EVENTS, REFUSED, last_id, send
-from orchestration.features.live.updater import Updater
 from orchestration.features.live.watermark import NO_BASE, watermark_key
-from orchestration.features.online import OnlineWriter
-from tests.orchestration.features.live.feeds import batch_rows, last_moment, synthetic
-from tests.orchestration.features.live.updaters import Stand, expected
+from tests.orchestration.features.live.two_days import BATCH_ROWS, END, EVERYTHING, all_is_there, run
+from tests.orchestration.features.live.updaters import Stand
 from tests.orchestration.features.reference import START
 
 pytestmark = pytest.mark.integration
-
-FLIGHTS, WEATHER, EVERYTHING = synthetic(7, n=60, days=2)
-END = last_moment(EVERYTHING)
-BATCH_ROWS = batch_rows(FLIGHTS, WEATHER, END)
-
-
-@pytest.fixture
-def stand(tmp_path: Path, redis_url: str) -> Iterator[Stand]:
-    with redis.Redis.from_url(redis_url) as client:
-        yield Stand(tmp_path, client, client)
-
-
-def run(updater: Updater) -> None:
-    """Until nothing waits."""
-    while updater.cycle(block_ms=1):
-        pass
-
-
-def all_is_there(stand: Stand) -> bool:
-    return stand.content(BATCH_ROWS) == expected(BATCH_ROWS)
 
 
 def test_events_of_the_stream_end_in_the_store(stand: Stand) -> None:
@@ -150,10 +128,10 @@ def test_a_store_that_is_flushed_between_rows_and_document_is_noticed(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.base()
-    write = OnlineWriter.write
+    write = OnlineRows.write
 
-    def then_flushed(self: OnlineWriter, rows: dict[str, object]) -> int:
-        written = write(self, rows)  # type: ignore[arg-type]
+    def then_flushed(self: OnlineRows, rows: Rows, of: Affected) -> int:
+        written = write(self, rows, of)
         stand.online.delete(*stand.online.scan_iter("*drift"), watermark_key())
         return written
 
@@ -162,7 +140,7 @@ def test_a_store_that_is_flushed_between_rows_and_document_is_noticed(
         run(updater)
         send(stand.stream, EVERYTHING[50:])
         with monkeypatch.context() as patched:
-            patched.setattr(OnlineWriter, "write", then_flushed)
+            patched.setattr(OnlineRows, "write", then_flushed)
             updater.cycle(block_ms=1)
         run(updater)
     assert all_is_there(stand)
