@@ -23,7 +23,7 @@ def write_days(
         day = first + n * DAY
         seed = day.toordinal()
         p = scores(seed, rows)
-        late = np.random.default_rng(seed).random(rows) < shifted(p, log_odds)
+        late = np.random.default_rng(seed + 1_000_000).random(rows) < shifted(p, log_odds)
         # the requests of a day's flights begin an hour before its midnight
         asked = [
             datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=4 * i - 60) for i in range(rows)
@@ -59,7 +59,8 @@ def write_outcomes(lake: Path, day: date, names: list[str], asked: list[datetime
         "label": np.asarray(late, np.int8),
         "sched_dep": [a + timedelta(hours=1) for a in asked],
     }
-    pl.DataFrame(columns).cast({"sched_dep": pl.Datetime("us", "UTC")}).write_parquet(path)
+    schema = {"request_id": pl.String(), "label": pl.Int8(), "sched_dep": pl.Datetime("us", "UTC")}
+    pl.DataFrame(columns, schema=schema).write_parquet(path)
 
 
 def write_report_of(lake: Path, prediction_id: str, outcome: bool, observed: datetime, *, made: date) -> None:
