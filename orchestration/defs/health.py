@@ -10,6 +10,7 @@ from orchestration.defs.common import OWNERS
 from orchestration.defs.features import training_rows
 from orchestration.defs.health_metadata import report_metadata, usual_metadata
 from orchestration.defs.serving import prediction_log
+from orchestration.event_clock import event_now
 from orchestration.settings import Settings
 from orchestration.training.recipes import RecipeName
 
@@ -84,7 +85,7 @@ def model_health(config: HealthConfig) -> dg.MaterializeResult:
 
     settings = Settings.load()
     store = RolloutStore.connect(settings.redis_url)
-    state, now = store.read(), store.event_now()
+    state, now = store.read(), event_now(settings, store)
     if state is None:
         raise NoRolloutError("nothing is served yet: materialize baseline_arm first")
     policy = read_health_policy(settings.health_policy)

@@ -8,6 +8,7 @@ from pydantic import Field
 from orchestration.defs.due import next_attempt, or_skip, require_idle, store
 from orchestration.defs.rollout import policy
 from orchestration.defs.serving import challenger_arm, reviewed
+from orchestration.event_clock import event_now
 from orchestration.rollout.candidates import NoCandidateError, candidates
 from orchestration.settings import Settings
 from orchestration.timetable import NotDueError
@@ -38,7 +39,7 @@ def put_challenger_on_trial(context: dg.OpExecutionContext, config: BeginConfig)
         context.log.info("%s is not the challenger: nothing begins", config.candidate)
         return
     with challenger_arm(settings, rollout) as arm:
-        actor, event_time = f"dagster:{context.run_id}", rollout.event_now()
+        actor, event_time = f"dagster:{context.run_id}", event_now(settings, rollout)
         try:
             state = lead(rollout, arm, steps, actor=actor, event_time=event_time, now=datetime.now(UTC))
         except (NotPossibleError, SignatureMismatchError) as error:

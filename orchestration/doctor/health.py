@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from orchestration.doctor.finding import Finding, State, duration
+from orchestration.event_clock import event_now
 from orchestration.health.judged import answering
 from orchestration.health.report import HealthRecordError, HealthReport, read_report
 from orchestration.settings import Settings
@@ -20,7 +21,7 @@ def check_health(settings: Settings) -> list[Finding]:
         report = read_report(settings.reports)
     except HealthRecordError as error:
         return [_finding("attention", str(error))]
-    return judge_model_health(report, store.read(), store.event_now())
+    return judge_model_health(report, store.read(), event_now(settings, store))
 
 
 def judge_model_health(report: HealthReport | None, state: RolloutState | None, now: datetime) -> list[Finding]:

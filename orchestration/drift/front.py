@@ -16,7 +16,11 @@ TOP = 5
 PICTURED = 12
 LINES = 4
 _STYLE = Path(__file__).with_name("front.css")
-_HEADLINES = {"pass": "Inputs are as usual", "fail": "Inputs have drifted", "inconclusive": "It cannot be told"}
+_HEADLINES = {
+    "pass": "Inputs are as usual",
+    "fail": "Inputs have drifted",
+    "inconclusive": "It cannot be told whether inputs have drifted",
+}
 _CHECKS = {"nulls": "Nulls", "ranges": "Values", "freshness": "Freshness"}
 
 
@@ -51,10 +55,12 @@ def front(figures: DriftFigures, context: Context) -> str:
 
 
 def _headline(figures: DriftFigures, alarms: Sequence[str]) -> str:
-    said = f"{_HEADLINES[figures.verdict.outcome]}: {escape(figures.verdict.reason)}"
-    if not alarms:
-        return said
-    return f"{said}. Data alarm: {', '.join(_CHECKS[name].lower() for name in alarms)}"
+    said = _HEADLINES[figures.verdict.outcome]
+    if figures.verdict.outcome == "inconclusive":
+        said += f": {escape(figures.verdict.reason)}"
+    else:
+        said += f": {len(figures.drifted)} of {len(figures.psi.value)} features have moved"
+    return said + (f". Data alarm: {', '.join(_CHECKS[name].lower() for name in alarms)}" if alarms else "")
 
 
 def _compared(figures: DriftFigures) -> str:

@@ -11,19 +11,29 @@ _HIGHEST = 8.0
 
 
 def psi_bars(figures: DriftFigures, names: Sequence[str]) -> str:
-    """A bar a feature, drawn up to twice its threshold; the mark is the threshold, a drifted feature's bar is red."""
+    """A bar a feature, PSI over its threshold, cut at eight times; the mark is the threshold, a drifted bar is red."""
     drifted = set(figures.drifted)
-    rows = [
-        _bar(index, name, figures.psi.value[name], figures.psi.limit[name], drifted=name in drifted)
-        for index, name in enumerate(names)
-    ]
-    return _svg(_ROW * len(names) + 4, "PSI by feature", "".join(rows))
+    room = _WIDTH - _NAMES - _RIGHT
+    highest = _highest([figures.psi.value[name] / figures.psi.limit[name] for name in names])
+    mark = _NAMES + room / highest
+    drawn = []
+    for index, name in enumerate(names):
+        psi, top = figures.psi.value[name], index * _ROW + 4
+        length = room * min(psi / figures.psi.limit[name], highest) / highest
+        drawn.append(
+            f'<text x="{_NAMES - 8}" y="{top + 11}" text-anchor="end">{escape(name)}</text>'
+            f'<rect x="{_NAMES}" y="{top + 1}" width="{length:.1f}" height="12" '
+            f'fill="var(--{"bad" if name in drifted else "bar"})"/>'
+            f'<line x1="{mark:.1f}" x2="{mark:.1f}" y1="{top - 2}" y2="{top + 16}" stroke="var(--ink)" stroke-width="1.5"/>'
+            f'<text x="{_WIDTH - _RIGHT + 6}" y="{top + 11}">{psi:.2f}</text>'
+        )
+    return _svg(_ROW * len(names) + 4, "PSI by feature", "".join(drawn))
 
 
 def history(reports: Sequence[DriftFigures], names: Sequence[str]) -> str:
     """A line a feature over reports in order of time: PSI over its threshold, cut at eight times; drift is above 1."""
     bottom, right = _HEIGHT - 20 * len(names) - 30, _WIDTH - 10
-    highest = max(2.0, min(_HIGHEST, max(_ratio(report, name) or 0.0 for report in reports for name in names)))
+    highest = _highest([_ratio(report, name) or 0.0 for report in reports for name in names])
 
     def x(index: int) -> float:
         return _LEFT + (right - _LEFT) * (index / max(1, len(reports) - 1))
@@ -49,16 +59,8 @@ def history(reports: Sequence[DriftFigures], names: Sequence[str]) -> str:
     return _svg(_HEIGHT, "PSI by report", "".join(drawn))
 
 
-def _bar(index: int, name: str, psi: float, limit: float, *, drifted: bool) -> str:
-    room = _WIDTH - _NAMES - _RIGHT
-    length, top = room * min(psi / limit, 2.0) / 2, index * _ROW + 4
-    mark = _NAMES + room / 2
-    return (
-        f'<text x="{_NAMES - 8}" y="{top + 11}" text-anchor="end">{escape(name)}</text>'
-        f'<rect x="{_NAMES}" y="{top + 1}" width="{length:.1f}" height="12" fill="var(--{"bad" if drifted else "bar"})"/>'
-        f'<line x1="{mark}" x2="{mark}" y1="{top - 2}" y2="{top + 16}" stroke="var(--ink)" stroke-width="1.5"/>'
-        f'<text x="{_WIDTH - _RIGHT + 6}" y="{top + 11}">{psi:.2f}</text>'
-    )
+def _highest(ratios: Sequence[float]) -> float:
+    return max(2.0, min(_HIGHEST, max(ratios)))
 
 
 def _ratio(report: DriftFigures, name: str) -> float | None:

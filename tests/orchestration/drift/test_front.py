@@ -71,14 +71,15 @@ def test_it_says_whether_it_hurts_and_what_was_decided(health: Said | None, told
 def test_a_data_alarm_stands_in_the_headline() -> None:
     checks = {**report().checks, "nulls": Said(outcome="fail", reason="f3 is null in 80.0% of the rows")}
     page = front(report(verdict=Said(outcome="pass", reason="1 of 20 features drifted"), checks=checks), Context())
-    assert "<h1>Inputs are as usual: 1 of 20 features drifted. Data alarm: nulls</h1>" in page
+    assert "<h1>Inputs are as usual: 0 of 20 features have moved. Data alarm: nulls</h1>" in page
     assert '<header class="fail">' in page
     assert "Nulls: f3 is null in 80.0% of the rows" in cards(page)["What moved"]
 
 
 def test_what_others_wrote_stays_text_and_nothing_is_loaded() -> None:
     said = Said(outcome="bad", reason='<script src="http://x/y.js">')
-    page = front(report("2013-05-05", "f0"), Context([report("2013-05-04")], said, ("<b>",)))
+    odd = report("2013-05-05", "f0", verdict=Said(outcome="inconclusive", reason="14 of 26 <features> drifted"))
+    page = front(odd, Context([report("2013-05-04")], said, ("<b>",)))
     assert "14 of 26 &lt;features&gt; drifted" in page
     assert not re.search(r'<script|<b>|<link|(src|href)="|@import|url\(', page)
 

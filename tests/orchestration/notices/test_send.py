@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestration.notices.journal import read
 from orchestration.notices.notice import Notice
-from orchestration.notices.send import send
+from orchestration.notices.send import send, send_once
 from orchestration.notices.slack import payload
 from orchestration.settings import Settings
 from tests.servers import free_port
@@ -81,6 +82,13 @@ def test_without_a_webhook_it_is_kept(settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.delenv("SLACK_WEBHOOK_URL", raising=False)
     send(NOTICE, settings)
     assert read(settings.notices).notices == [NOTICE]
+
+
+def test_what_was_told_of_a_thing_is_not_told_again(settings: Settings) -> None:
+    assert send_once(NOTICE, settings)
+    assert not send_once(msgspec.structs.replace(NOTICE, time=datetime.now(UTC), text="worse"), settings)
+    assert send_once(msgspec.structs.replace(NOTICE, link="http://127.0.0.1:8000/other"), settings)
+    assert len(told(settings)) == 2
 
 
 def test_slack_gets_the_message_that_its_api_takes(

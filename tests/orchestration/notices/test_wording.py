@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestration.notices.wording import FailedCheck, FailedRun, failed_run, gateway_trip, unreadable_change
+from orchestration.notices.wording import (
+    FailedCheck,
+    FailedRun,
+    data_alarm,
+    failed_run,
+    gateway_trip,
+    unreadable_change,
+)
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -56,6 +63,13 @@ def test_an_unreadable_change_is_named() -> None:
     told = unreadable_change("drift:audit 7-0 in Redis is unreadable: x", URL, NOW)
     assert (told.severity, told.link, told.time) == ("SEV3", URL, NOW)
     assert "drift:audit 7-0" in told.text
+
+
+def test_a_data_alarm_names_what_it_found_and_that_nothing_is_rolled_back() -> None:
+    told = data_alarm("nulls", "w_visib is null in 80.0% of the rows", URL, NOW)
+    assert (told.severity, told.title, told.link, told.time) == ("SEV3", "Data alarm: nulls", URL, NOW)
+    assert told.text.startswith("w_visib is null in 80.0% of the rows. ")
+    assert "nothing is rolled back" in told.text
 
 
 def test_a_trip_names_canary_gateway_reason_and_who_answers() -> None:
