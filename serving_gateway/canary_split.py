@@ -58,8 +58,7 @@ def _apply(weight_bp: int, reason: str) -> int:
 def apply(store: RolloutStore, weight_bp: int, *, reason: str, actor: str, now: datetime) -> str:
     """Make `weight_bp` the canary's share by compare-and-set; returns what was done, in words.
 
-    A change of the share begins a new trial, for a trial is one generation of the rollout. The same share again changes
-    nothing. Raises RefusedError, NoRolloutError, UnreadableDocumentError or RedisError.
+    The trial goes on with another share, and people lead it from then on. The same share again changes nothing. Raises RefusedError, NoRolloutError, UnreadableDocumentError or RedisError.
     """
     changed = False
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from serving_gateway.by_hand import refuse
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore, UnreadableDocumentError
+from serving_gateway.control.transitions import on_trial
 from serving_gateway.settings import SettingsError, redis_url, without_password
 
 
@@ -42,7 +43,8 @@ def _line(state: RolloutState) -> str:
     canary = state.arms.canary
     tried = f", {canary.triton_model} {state.canary_weight_bp / 100:g} %" if canary else ""
     shadow = f", shadow {state.shadow_fraction:.0%}" if state.arms.shadow else ""
-    what = f"{state.phase}: {state.arms.baseline.triton_model}{tried}{shadow}"
+    step = f", step {state.trial.step}" if on_trial(state) and state.trial and state.trial.step is not None else ""
+    what = f"{state.phase}: {state.arms.baseline.triton_model}{tried}{shadow}{step}"
     return f"{state.time[:19]}Z  {state.epoch}:{state.generation}  {what}  by {state.actor}: {state.reason}"
 
 

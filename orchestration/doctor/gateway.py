@@ -9,6 +9,7 @@ from orchestration.doctor.finding import Finding, State
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import Acknowledgement, RolloutStore
+from serving_gateway.control.transitions import on_trial
 
 # A gateway acknowledges every second.
 SILENT_AFTER_S = 3.0
@@ -57,6 +58,8 @@ def described(state: RolloutState) -> str:
         parts.append(f"{canary.triton_model} answers {state.canary_weight_bp / 100:g} %")
     if shadow:
         parts.append(f"{shadow.triton_model} shadows {state.shadow_fraction:.0%} of the rest")
+    if on_trial(state) and state.trial and state.trial.held:
+        parts.append(f"its trial is held at step {state.trial.step} by {state.trial.held}")
     if canary and state.phase == "rolled_back":
         parts.append(f"{canary.triton_model} was rolled back by {state.actor}: {state.reason}")
     return "; ".join(parts)

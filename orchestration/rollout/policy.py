@@ -113,7 +113,7 @@ def read_policy(path: Path) -> Policy:
     """The policy in the TOML file `path`. Raises PolicyError naming the file and the path of the bad field."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Policy)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
         raise PolicyError(f"rollout policy in {path} (ROLLOUT_POLICY_PATH): {error}") from error
 
 

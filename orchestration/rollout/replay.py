@@ -14,6 +14,7 @@ import redis
 from numpy.typing import NDArray
 
 from orchestration.drift.folder import write_whole
+from orchestration.event_clock import event_now
 from orchestration.rollout.policy import shipped_policy
 from orchestration.rollout.replay_report import replay_report
 from orchestration.rollout.replay_table import show
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _replayed(settings: Settings, wanted: argparse.Namespace) -> ReplayedLog:
     store = RolloutStore.connect(settings.redis_url)
-    now = store.event_now()
+    now = event_now(settings, store)
     version = registered_contract(settings, wanted.model, wanted.version)
     against = registered_contract(settings, wanted.model, wanted.against) if wanted.against else None
     if against is not None and against.signature != version.signature:

@@ -37,9 +37,14 @@ function drawSummary(status, window, notice) {
   draw("serves", [serves(status)]);
   drawSplit(status);
   draw("change", lastChange(status));
+  draw("trial", [standing(state)].filter(Boolean));
   const told = notice ? [{ level: "info", text: notice }] : [];
   draw("alerts", [...told, ...found].map((one) => element("li", { class: one.level }, one.text)));
   byId("open-rollback").disabled = !onTrial(state);
+  byId("rulings").hidden = !led(state);
+  byId("open-hold").hidden = !led(state) || state.trial.held !== "";
+  byId("open-release").hidden = !led(state) || state.trial.held === "";
+  byId("open-approve").hidden = !led(state) || state.trial.approved !== "";
   draw("rollback-hint", [onTrial(state) ? "Takes the canary's traffic, needs the admin token." : "No canary is on trial: nothing to take back."]);
   draw("links", [...Object.entries(status.links), ["Metrics", "/metrics"]].map(([name, url]) => element("a", { href: url }, name)));
 }

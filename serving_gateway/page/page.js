@@ -1,12 +1,13 @@
 "use strict";
-// Asks every two seconds, says so when nobody answers, and rolls back.
+// Asks every two seconds, says so when nobody answers; rolls back, holds, releases and approves.
 
 const EVERY_MS = 2000;
 const PATIENCE_MS = 4000;
 const window_ = new Window();
 let answeredAt = null;
 let status_ = null;
-let rolledBack = null;
+let asked = null;
+let changedHere = null;
 
 async function ask() {
   const options = () => ({ cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -41,42 +42,52 @@ function fresh(is, why) {
   draw("stale", [`Stale: the gateway does not answer (${why}). ${since} Asking again every two seconds.`]);
 }
 
-/** How far a rollback asked for here has come. */
+/** How far a change asked for here has come. */
 function notice() {
-  if (!rolledBack) return "";
-  return `Rolled back: ${at(rolledBack)} stands. ${obeying(status_.store.gateways ?? [], rolledBack)} live gateways serve it.`;
+  if (!changedHere) return "";
+  const { state, done } = changedHere;
+  return `${done}: ${at(state)} stands. ${obeying(status_.store.gateways ?? [], state)} live gateways serve it.`;
 }
 
-async function rollBack(event) {
+/** Send what the dialog asks for. People's word is said of the state that they saw; a rollback of whatever is on trial. */
+async function send(event) {
   event.preventDefault();
   byId("confirm").disabled = true;
   draw("rollback-error", []);
+  const seen = asked.name === "rollback" ? {} : { epoch: asked.state.epoch, generation: asked.state.generation };
   let answer = null;
   try {
-    answer = await fetch("/rollout/rollback", {
+    answer = await fetch(`/rollout/${asked.name}`, {
       method: "POST",
       headers: { authorization: `Bearer ${byId("token").value}`, "content-type": "application/json" },
-      body: JSON.stringify({ reason: byId("reason").value }),
+      body: JSON.stringify({ reason: byId("reason").value, ...seen }),
       signal: AbortSignal.timeout(2 * PATIENCE_MS),
     });
     const document_ = await answer.json();
     if (!answer.ok) throw new Error(document_.error?.message ?? document_.error ?? `HTTP ${answer.status}`);
-    rolledBack = document_.state ?? document_;
+    changedHere = { state: document_.state ?? document_, done: ASKED[asked.name].done };
     byId("rollback").close();
     redraw();
   } catch (error) {
-    const unanswered = "No answer. Whether it took effect, the history shows. By hand: python -m serving_gateway.rollback --confirm. ";
+    const byHand = asked.name === "rollback" ? "rollback --confirm" : `trial ${asked.name}`;
+    const unanswered = `No answer. Whether it took effect, the history shows. By hand: python -m serving_gateway.${byHand}. `;
     draw("rollback-error", [`${answer ? "" : unanswered}${error.message}`]);
   }
   byId("confirm").disabled = false;
 }
 
-byId("open-rollback").addEventListener("click", () => {
-  draw("rollback-effect", [effect(status_.state)]);
-  draw("rollback-error", []);
-  byId("rollback").showModal();
-});
+for (const [name, { title, label, effect, danger }] of Object.entries(ASKED)) {
+  byId(`open-${name}`).addEventListener("click", () => {
+    asked = { name, state: status_.state };
+    draw("rollback-title", [title]);
+    draw("rollback-effect", [effect(status_.state)]);
+    draw("rollback-error", []);
+    draw("confirm", [label]);
+    byId("confirm").className = danger ? "danger" : "";
+    byId("rollback").showModal();
+  });
+}
 byId("cancel").addEventListener("click", () => byId("rollback").close());
 byId("rollback").addEventListener("close", () => byId("rollback").querySelector("form").reset());
-byId("rollback").querySelector("form").addEventListener("submit", rollBack);
+byId("rollback").querySelector("form").addEventListener("submit", send);
 ask();

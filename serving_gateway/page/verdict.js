@@ -12,6 +12,19 @@ function onTrial(state) {
   return Boolean(state?.arms.canary) && ["canary", "shadow", "promoted"].includes(state.phase);
 }
 
+/** Whether steps lead the trial under way: only then there is something to hold, release or approve. */
+function led(state) {
+  return onTrial(state) && state.trial !== null && state.trial.step !== null;
+}
+
+/** Where the trial stands, in one line; what its step waits for, Dagster knows. */
+function standing(state) {
+  if (!onTrial(state)) return "";
+  if (!led(state)) return "The trial is led by hand.";
+  const { step, entered, held, approved } = state.trial;
+  return [`Trial at step ${step} since ${clock(entered)} (event time)`, held && `held by ${held}`, approved && `approved by ${approved}`].filter(Boolean).join("; ") + ".";
+}
+
 /** What wants attention, the worst first: [{level: "bad"|"warn"|"info", text}]. */
 function alerts(status, window) {
   const { state, serving, store, trip } = status;
@@ -61,6 +74,7 @@ function headline(status, found) {
   if (!status.serving.ready) return { level: "bad", text: "Predictions fail" };
   if (state.phase === "rolled_back" || (status.serving.stopped && onTrial(state))) return { level: worst(found), text: "Canary stopped, baseline answers" };
   if (found.some((one) => one.level !== "info")) return { level: worst(found), text: "Serving, with something to look at" };
+  if (state.phase === "promoted") return { level: "ok", text: "Healthy, a model is promoted under watch" };
   return { level: "ok", text: onTrial(state) ? "Healthy, a canary is on trial" : "Healthy" };
 }
 
@@ -75,14 +89,22 @@ function serves(status) {
   const { baseline, canary, shadow } = state.arms;
   const weight = serving.canary_weight_bp;
   const fraction = share(state.shadow_fraction * 10000);
+  if (weight === 10000) return `${named(canary)} answers everything, ${named(baseline)} scores beside it and can take it back.`;
   if (weight && shadow?.triton_model === canary.triton_model) return `${named(baseline)} answers ${share(10000 - weight)} of the keys, canary ${named(canary)} answers ${share(weight)} and shadows ${fraction === "100 %" ? "the rest" : `${fraction} of the rest`}.`;
   const answers = weight ? `${named(baseline)} answers ${share(10000 - weight)} of the keys, canary ${named(canary)} answers ${share(weight)}` : `${named(baseline)} answers everything`;
   const scored = shadow ? `, ${named(shadow)} shadows ${fraction}` : "";
   return `${answers}${scored}.`;
 }
 
-/** What a rollback would do. */
-function effect(state) {
+/** What can be asked for here: {title, label, done, effect of a state, danger}. */
+const ASKED = {
+  rollback: { title: "Roll back the canary", label: "Roll back", done: "Rolled back", effect: rollbackEffect, danger: true },
+  hold: { title: "Hold the trial", label: "Hold", done: "Held", effect: (state) => `${named(state.arms.canary)} stays at step ${state.trial.step} until it is released. A failed verdict still ends its trial.` },
+  release: { title: "Release the trial", label: "Release", done: "Released", effect: (state) => `${named(state.arms.canary)} may go on from step ${state.trial.step}. It is held by ${state.trial.held}.` },
+  approve: { title: "Approve the step", label: "Approve", done: "Approved", effect: (state) => `${named(state.arms.canary)} may leave step ${state.trial.step}, once the rest that the policy asks for is there.` },
+};
+
+function rollbackEffect(state) {
   const { baseline, canary, shadow } = state.arms;
   const loses = [state.canary_weight_bp && `loses its ${share(state.canary_weight_bp)} of the keys`, shadow && "shadows no more"].filter(Boolean);
   return `${named(canary)} ${loses.join(" and ") || "is on trial no more"}. ${named(baseline)} answers everything. Generation ${state.generation} becomes ${state.generation + 1}.`;
@@ -96,6 +118,10 @@ function changed(state, before) {
   if (!before || before.arms.baseline.triton_model !== baseline.triton_model) return `${named(baseline)} is the baseline`;
   if (canary && (before.arms.canary?.triton_model !== canary.triton_model || !onTrial(before))) return `${named(canary)} on trial ${state.canary_weight_bp ? `at ${share(state.canary_weight_bp)}` : "in the shadow"}`;
   if (before.canary_weight_bp !== state.canary_weight_bp) return `Canary ${share(before.canary_weight_bp)} → ${share(state.canary_weight_bp)}`;
+  for (const [what, word] of [["held", "Trial"], ["approved", "Step"]]) {
+    const [was, is] = [before.trial?.[what] ?? "", state.trial?.[what] ?? ""];
+    if (led(state) && was !== is) return is ? `${word} ${what}` : what === "held" ? "Trial released" : `Step ${state.trial.step} begins`;
+  }
   if (before.shadow_fraction !== state.shadow_fraction) return `Shadow ${share(before.shadow_fraction * 10000)} → ${share(state.shadow_fraction * 10000)}`;
   return `Phase ${state.phase}`;
 }

@@ -94,7 +94,7 @@ def test_a_make_target_is_one_that_a_test_stands_for(line: str) -> None:
 def test_dagster_is_always_told_of_its_home() -> None:
     """Without one it runs in a temporary instance, and says so in passing."""
     asked = [command.text for command in commands("run") if re.search(r"bin/dagster\b", command.text)]
-    assert len(asked) == 3
+    assert len(asked) == 4
     assert all(text.startswith('DAGSTER_HOME="${PLATFORM_HOME:-$PWD/.local}/dagster" ') for text in asked)
 
 

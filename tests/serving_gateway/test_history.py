@@ -6,10 +6,11 @@ import redis
 
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control import keys
+from serving_gateway.control.steps import begin_trial
 from serving_gateway.control.transitions import rolled_back
 from serving_gateway.history import main
 from tests.servers import free_port
-from tests.serving_gateway.support import CONTRACT, NOW, TWO, publish_state, state_of
+from tests.serving_gateway.support import CONTRACT, NOW, TWO, arm_of, publish_state, state_of
 
 TRIED = state_of(CONTRACT, TWO, shadow=TWO, weight_bp=1000, shadow_fraction=1.0)
 
@@ -31,6 +32,15 @@ def test_the_changes_stand_in_order_with_who_and_why(there: str, capsys: pytest.
     assert main(["--last", "1", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert msgspec.json.decode(line, type=RolloutState) == store.read()
+
+
+@pytest.mark.integration
+def test_the_step_of_a_trial_is_told(there: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = publish_state(there, state_of(CONTRACT), CONTRACT, TWO)
+    by = {"event_time": NOW, "actor": "a", "reason": "r", "now": NOW}
+    store.change(lambda s: begin_trial(s, arm_of(TWO), weight_bp=0, shadow_fraction=1.0, **by))  # type: ignore[arg-type]
+    assert main(["--last", "1"]) == 0
+    assert "1:2  shadow: delay_v1, delay_v2 0 %, shadow 100%, step 0  by a: r" in capsys.readouterr().out
 
 
 @pytest.mark.integration

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestration.demo.__main__ import EXPECTED, STEPS, new_summary, tell
+from orchestration.demo.__main__ import EXPECTED, STEPS, led_by_the_story, new_summary, tell
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
 from orchestration.demo.story import Story
 from orchestration.embedded.environment import NotReadyToStartError
 from orchestration.ingestion.partitions import MissingPartitionError
+from orchestration.rollout.policy import read_policy, shipped_policy
 from orchestration.settings import Settings
 from tests.servers import ROOT, free_port, processes_of, wait_until
 
@@ -174,3 +175,16 @@ def test_a_closed_terminal_stops_the_demo_in_order(tmp_path: Path) -> None:
     os.close(ours)  # the kernel sends SIGHUP, and every write to the terminal fails from now on
     assert process.wait(60) == 1
     interrupted(tmp_path)
+
+
+def test_no_trial_begins_by_itself_while_the_story_leads_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROLLOUT_POLICY_PATH", raising=False)
+    (tmp_path / "demo").mkdir()
+    found, shipped = read_policy(led_by_the_story(Settings(home=tmp_path))), shipped_policy()
+    assert (shipped.rollout.automatic, found.rollout.automatic) == (True, False)
+    assert (found.evidence, found.rollout.steps) == (shipped.evidence, shipped.rollout.steps)
+    monkeypatch.setenv("ROLLOUT_POLICY_PATH", str(tmp_path / "none.toml"))
+    with pytest.raises(NotReadyToStartError, match="ROLLOUT_POLICY_PATH"):
+        led_by_the_story(Settings(home=tmp_path))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestration.doctor.drift import judge_drift_report
@@ -23,6 +24,7 @@ from orchestration.features.live.freshness import judge
 from orchestration.features.live.watermark import Watermark
 from orchestration.health.verdict import HealthVerdict
 from orchestration.settings import Settings
+from serving_gateway.contracts.rollout import TrialMark
 from serving_gateway.control.store import Acknowledgement
 from serving_gateway.control.transitions import rolled_back
 from tests.orchestration.health.windows import looked
@@ -66,6 +68,14 @@ def test_a_gateway_that_is_well_says_what_it_serves() -> None:
         "phase canary, epoch 1, generation 7; delay_v1 is the baseline; delay_v2 answers 10 %; "
         "delay_v2 shadows 100% of the rest; served by 1 gateway"
     )
+
+
+def test_a_trial_that_somebody_holds_is_said() -> None:
+    mark = TrialMark(epoch=1, generation=6, step=1, held="cli:ada: lunch")
+    held = msgspec.structs.replace(STATE, trial=mark)
+    assert "its trial is held at step 1 by cli:ada: lunch" in only(judge_gateway("", HEALTH, held, HEARD)).says
+    over = msgspec.structs.replace(held, phase="rolled_back")
+    assert "is held" not in only(judge_gateway("", HEALTH, over, HEARD)).says
 
 
 @pytest.mark.parametrize(

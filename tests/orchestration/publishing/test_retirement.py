@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from orchestration.publishing.retirement import RetirementError, named_by_arms, to_retire
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+from serving_gateway.control.steps import settle
 from serving_gateway.control.store import Acknowledgement
+from tests.orchestration.rollout.trials import BY, SHADOW, STABLE, at_step
 
 
 def names(*versions: int) -> list[str]:
@@ -101,3 +103,10 @@ def test_a_gateway_that_serves_a_state_which_the_audit_does_not_know_keeps_every
     """A store that lost its state counts from 1 again, while gateways go on with what they know."""
     with pytest.raises(RetirementError, match=f"g serves epoch {unknown.epoch}, generation {unknown.generation}.*HDEL"):
         named_by_arms(HISTORY, [unknown])
+
+
+def test_while_a_model_is_promoted_and_once_it_has_settled_the_old_baseline_stays() -> None:
+    promoted = at_step(3, 10_000)
+    assert named_by_arms([promoted, SHADOW, STABLE], []) == {"m_v1", "m_v2"}
+    settled = settle(promoted, evidence="e", **BY)
+    assert named_by_arms([settled, promoted, SHADOW, STABLE], []) == {"m_v1", "m_v2"}

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving_gateway.control.steps import begin_trial, enter_step
 from serving_gateway.control.store import RolloutStore
-from serving_gateway.control.transitions import first_state, set_weight, start_canary
+from serving_gateway.control.transitions import first_state, rolled_back, set_weight, start_canary
 from tests.browser import Browser, Tab, browser, chromium
 from tests.servers import RedisServer, redis_server
 from tests.serving_gateway.faulty_triton import FaultyTriton, faulty_triton
@@ -198,6 +199,45 @@ def test_the_button_rolls_back_with_token_and_reason(
     assert f"The canary delay v2 was stopped by admin: {MARKUP}" in tab.text("#alerts")
     assert tab.evaluate("document.querySelector('#open-rollback').disabled")
     assert [(s.phase, s.reason, s.actor) for s in store.history(1)] == [("rolled_back", MARKUP, "admin")]
+    assert tab.complaints == []
+
+
+def test_a_led_trial_is_shown_held_released_and_approved(
+    chrome: Browser, gateway: GatewayProcess, store: RolloutStore
+) -> None:
+    tab = opened(chrome, gateway)
+    tab.wait("document.querySelector('#trial').textContent === 'The trial is led by hand.'")
+    assert tab.evaluate("document.querySelector('#rulings').hidden"), "there is nothing to hold"
+    signed = {"actor": "dagster:1", "reason": "weekly", "now": datetime.now(UTC)}
+    at = {"event_time": datetime(2013, 5, 1, 12, tzinfo=UTC)}
+    store.change(lambda s: rolled_back(s, **signed))  # type: ignore[arg-type]
+    store.change(lambda s: begin_trial(s, arm_of(TWO), weight_bp=0, shadow_fraction=1.0, **at, **signed))  # type: ignore[arg-type]
+    tab.wait("document.querySelector('#trial').textContent.startsWith('Trial at step 0')")
+    assert tab.text("#trial") == "Trial at step 0 since 2013-05-01 12:00:00 UTC (event time)."
+
+    def say(what: str, reason: str) -> None:
+        tab.wait(f"!document.querySelector('#open-{what}').hidden")
+        tab.click(f"#open-{what}")
+        tab.fill("#reason", reason)
+        tab.fill("#token", TOKEN)
+        tab.click("#confirm")
+        tab.wait("!document.querySelector('#rollback').open")
+
+    say("hold", MARKUP)
+    tab.wait("document.querySelector('#trial').textContent.includes('; held by admin: <script>')")
+    assert tab.evaluate("document.querySelector('#open-hold').hidden")
+    say("approve", "seen")
+    tab.wait("document.querySelector('#trial').textContent.includes('; approved by admin: seen')")
+    say("release", "back")
+    tab.wait("!document.querySelector('#trial').textContent.includes('held by')")
+    history = tab.text("#history")
+    assert all(told in history for told in ("Trial held", "Step approved", "Trial released"))
+    assert "Released: 1:8 stands." in tab.text("#alerts")
+
+    shares = {"weight_bp": 10_000, "shadow_fraction": 0.0, "evidence": "e", **at, **signed}
+    store.change(lambda s: enter_step(s, 1, **shares))  # type: ignore[arg-type]
+    tab.wait("document.querySelector('h1').textContent === 'Healthy, a model is promoted under watch'")
+    assert tab.text("#serves") == "delay v2 answers everything, delay v1 scores beside it and can take it back."
     assert tab.complaints == []
 
 
