@@ -27,7 +27,7 @@ WHOLE_YEAR = tuple(
 )
 
 # Each run draws examples of its own; a law that says nothing else is shown on so many.
-settings.register_profile("each change", max_examples=40)
+settings.register_profile("each change", max_examples=40, deadline=None)
 settings.load_profile("each change")
 
 # A shell's background job ignores SIGINT; what we start would inherit that, and Dagster copies it to SIGTERM.

@@ -78,6 +78,8 @@ def model_health(config: HealthConfig) -> dg.MaterializeResult:
 
     With the label-maturity watermark, the thresholds, and an estimate without labels of the window under way.
     """
+    from orchestration.drift.gauges import FOLDER, write_gauges
+    from orchestration.health.gauges import health_gauges
     from orchestration.health.judged import answering, look
     from orchestration.health.policy import read_health_policy
     from orchestration.health.report import write_report
@@ -91,6 +93,7 @@ def model_health(config: HealthConfig) -> dg.MaterializeResult:
     policy = read_health_policy(settings.health_policy)
     report = look(settings.lake, answering(state), policy, now=now, days=config.days)
     path = write_report(settings.reports, report)
+    write_gauges(settings.reports / FOLDER / "health.prom.txt", health_gauges(report))
     address = f"{settings.reports_url}/health/{path.name}"
     return dg.MaterializeResult(metadata=report_metadata(report, address), check_results=_checks(report, now))
 
