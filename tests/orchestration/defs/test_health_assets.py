@@ -98,6 +98,8 @@ def test_two_bad_weeks_running_fail_the_check_and_ask_for_a_challenger(store: Ro
         report = read_report(lake.parent / "reports")
         assert report is not None
         assert (report.verdict.outcome, report.triton_model) == ("bad", MODEL)
+        gauges = (lake.parent / "reports" / "prometheus" / "health.prom.txt").read_text()
+        assert f'model_health_outcome{{model="{MODEL}",outcome="bad"}} 1.0' in gauges
 
         for n in range(7):  # the days between, so that there are enough to train on
             write_outcomes(lake, TRAINED[1] + n * DAY, [], [], [])
