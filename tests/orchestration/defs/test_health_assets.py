@@ -45,6 +45,7 @@ def store(lake: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("HEALTH_POLICY_PATH", str(tmp_path / "policy.toml"))
     monkeypatch.setenv("PLATFORM_HOME", str(lake.parent))
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     return RolloutStore.connect(redis_url)
 
 

@@ -83,6 +83,7 @@ def scene(redis_url: str, mlflow_tracking: MlflowServer, tmp_path: Path, monkeyp
     from mlflow import MlflowClient
 
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
     monkeypatch.setenv("ROLLOUT_POLICY_PATH", str(policy(tmp_path)))

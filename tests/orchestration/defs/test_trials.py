@@ -95,6 +95,7 @@ class Scene:
 @pytest.fixture
 def scene(redis_url: str, mlflow_tracking: MlflowServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.delenv("ROLLOUT_POLICY_PATH", raising=False)

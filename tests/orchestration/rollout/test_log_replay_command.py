@@ -37,6 +37,7 @@ def home(
     """What the first version answered lies in the log, with labels."""
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("EVENT_CLOCK", "replay")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
     store = RolloutStore.connect(redis_url)
     for contract in versions:
