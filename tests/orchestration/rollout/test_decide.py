@@ -5,7 +5,7 @@ from typing import get_args
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestration.rollout.carry_out import following
@@ -97,6 +97,8 @@ def test_a_policy_that_became_shorter_ends_at_its_last_step() -> None:
     assert isinstance(decide(at_step(2, 10_000), BOTH, shorter, LATER), Settle)
 
 
+# A machine that is busy with something else disproves no law.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 outcomes: st.SearchStrategy[Outcome] = st.sampled_from(get_args(Outcome))
 verdicts = st.builds(
     lambda found, rows, labels: verdict(found, rows=rows, labels=labels),
@@ -143,6 +145,7 @@ def led(step: int, *, held: bool, approved: bool, weight_bp: int) -> RolloutStat
     return stopped
 
 
+@unhurried
 @given(states, verdicts, policies, times)
 def test_nothing_goes_on_without_what_its_step_asks_for(
     state: RolloutState, found: Verdict, policy: RolloutPolicy, now: datetime
@@ -164,12 +167,14 @@ def test_nothing_goes_on_without_what_its_step_asks_for(
     assert isinstance(decision, GoOn) or state.phase == "promoted"
 
 
+@unhurried
 @given(states, policies, times)
 def test_absence_of_data_never_promotes(state: RolloutState, policy: RolloutPolicy, now: datetime) -> None:
     for found in (verdict(rows=0, labels=0), Verdict("inconclusive", "nothing has landed")):
         assert isinstance(decide(state, found, policy, now), Wait | GiveUp)
 
 
+@unhurried
 @given(states | st.just(BY_HAND), verdicts, policies, times)
 def test_a_failed_verdict_ends_any_trial(
     state: RolloutState, found: Verdict, policy: RolloutPolicy, now: datetime
@@ -181,6 +186,7 @@ def test_a_failed_verdict_ends_any_trial(
         assert (new.phase, new.canary_weight_bp, new.arms.baseline) == ("rolled_back", 0, state.arms.baseline)
 
 
+@unhurried
 @given(states, verdicts, policies, times)
 def test_the_trial_stays_the_same_and_only_a_step_raises_its_share(
     state: RolloutState, found: Verdict, policy: RolloutPolicy, now: datetime
