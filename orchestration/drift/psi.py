@@ -1,6 +1,6 @@
 """The population stability index as Evidently computes it, fast enough for every column of every past window.
 
-The reference is sorted once: a histogram of it is then a binary search an edge, whatever window it is compared with.
+Of sorted values a histogram is a binary search an edge; the reference is sorted once, whatever it is compared with.
 Evidently 0.7's own: `evidently.legacy.calculations.stattests.psi` and `.utils.get_binned_data`.
 """
 
@@ -20,44 +20,45 @@ FEW_VALUES = 20
 
 @dataclass(frozen=True)
 class ReferenceColumn:
-    """One column of the reference, prepared: `values` ascending, [n], no NaN; `few`: they are compared one by one."""
+    """One column of the reference, prepared: `values` ascending, [n], no NaN.
+
+    `distinct` are its values once each where they are compared one by one; None where they are binned.
+    """
 
     values: Values
-    few: bool
+    distinct: Values | None
 
     @classmethod
     def of(cls, values: Values) -> "ReferenceColumn":
         """Prepare a column, [n] with n at least 1, without NaN."""
-        ascending = np.sort(values)
-        return cls(ascending, ascending.dtype == object or bool(np.count_nonzero(np.diff(ascending)) < FEW_VALUES))
+        ascending, distinct = np.sort(values), np.unique(values)
+        few = ascending.dtype == object or len(distinct) <= FEW_VALUES
+        return cls(ascending, distinct if few else None)
 
     def psi(self, current: Values) -> float:
         """See `psi`."""
-        return _index(*(self._by_value(current) if self.few else self._binned(current)))
+        binned = self._binned(current) if self.distinct is None else self._by_value(current, self.distinct)
+        return _index(*binned)
 
-    def _by_value(self, current: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _by_value(self, current: Values, distinct: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         values, counts = np.unique(current, return_counts=True)
-        both = np.union1d(self.values, values)
+        both = np.union1d(distinct, values)
         seen = np.zeros(len(both), np.int64)
         seen[np.searchsorted(both, values)] = counts
         upto = np.searchsorted(self.values, both, "right")
         return np.diff(upto, prepend=0), seen
 
     def _binned(self, current: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        edges = self._edges(current)
-        below = np.searchsorted(self.values, edges[:-1], "left")
-        last = np.searchsorted(self.values, edges[-1], "right")
-        # By their number and range the edges are the same, and numpy then divides instead of sorting the values.
-        seen, _ = np.histogram(current, len(edges) - 1, (edges[0], edges[-1]))
-        return np.diff(below, append=last), seen
+        ascending = np.sort(current)
+        edges = self._edges(ascending)
+        return _counted(self.values, edges), _counted(ascending, edges)
 
-    def _edges(self, current: Values) -> Values:
+    def _edges(self, ascending: Values) -> Values:
         """Sturges' bins over both samples together, as numpy.histogram_bin_edges makes them of the concatenation."""
-        low, high = min(self.values[0], current.min()), max(self.values[-1], current.max())
-        ends = np.array([low, high], np.result_type(self.values, current))
-        distance = ends[1] - ends[0]
-        width = distance / (np.log2(len(self.values) + len(current)) + 1)
-        return np.histogram_bin_edges(ends, int(np.ceil(distance / width)))
+        dtype = np.result_type(self.values, ascending)
+        low, high = np.array([min(self.values[0], ascending[0]), max(self.values[-1], ascending[-1])], dtype)
+        width = (high - low) / (np.log2(len(self.values) + len(ascending)) + 1)
+        return np.linspace(low, high, int(np.ceil((high - low) / width)) + 1, dtype=dtype)
 
 
 def psi(reference: Values, current: Values) -> float:
@@ -85,6 +86,13 @@ def scores(reference: dict[str, ReferenceColumn], window: pl.DataFrame) -> dict[
     """PSI of a window's columns against the reference's, but for those without values in either."""
     found = {name: known_values(window[name]) for name in reference}
     return {name: reference[name].psi(values) for name, values in found.items() if len(values)}
+
+
+def _counted(ascending: Values, edges: Values) -> NDArray[np.int64]:
+    """numpy.histogram of sorted values: every bin without its upper edge, but for the last."""
+    upto = np.searchsorted(ascending, edges, "left")
+    upto[-1] = np.searchsorted(ascending, edges[-1], "right")
+    return np.diff(upto)
 
 
 def _index(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:
