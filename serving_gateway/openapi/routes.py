@@ -52,7 +52,7 @@ _MISFIT = {
 
 def operations(contract: ModelContract, *, max_rows: int) -> Mapping[tuple[str, str], Operation]:
     """All of them; examples are of `contract`."""
-    return {**_for_callers(contract, max_rows), **_for_operators(), **_rollout(contract)}
+    return {**_for_callers(contract, max_rows), **_for_operators(), **_rollout(contract), **_rulings()}
 
 
 def _for_callers(contract: ModelContract, max_rows: int) -> dict[tuple[str, str], Operation]:
@@ -139,18 +139,23 @@ def _rollout(contract: ModelContract) -> dict[tuple[str, str], Operation]:
             errors=_MISFIT | _STORE,
             conflict=shapes.Conflict,
         ),
+        ("/rollout/history", "GET"): Operation(
+            summary="Who changed what, when and why",
+            gives={JSON: shapes.History},
+            parameters=(_COUNT,),
+            errors={400: "count is no number of its range", 503: "the rollout store does not answer"},
+        ),
+    }
+
+
+def _rulings() -> dict[tuple[str, str], Operation]:
+    return {
         ("/rollout/hold", "POST"): _ruling(
             "Keep the trial at its step", "Until it is released; a failed verdict still ends it."
         ),
         ("/rollout/release", "POST"): _ruling("Let a trial that is held go on"),
         ("/rollout/approve", "POST"): _ruling(
             "Let the trial leave this step", "Once the rest of what the policy's step asks for is there."
-        ),
-        ("/rollout/history", "GET"): Operation(
-            summary="Who changed what, when and why",
-            gives={JSON: shapes.History},
-            parameters=(_COUNT,),
-            errors={400: "count is no number of its range", 503: "the rollout store does not answer"},
         ),
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -208,34 +209,32 @@ def test_a_led_trial_is_shown_held_released_and_approved(
     tab = opened(chrome, gateway)
     tab.wait("document.querySelector('#trial').textContent === 'The trial is led by hand.'")
     assert tab.evaluate("document.querySelector('#rulings').hidden"), "there is nothing to hold"
-    signed = {"actor": "dagster:1", "reason": "weekly", "now": datetime.now(UTC)}
-    at = {"event_time": datetime(2013, 5, 1, 12, tzinfo=UTC)}
-    store.change(lambda s: rolled_back(s, **signed))  # type: ignore[arg-type]
-    store.change(lambda s: begin_trial(s, arm_of(TWO), weight_bp=0, shadow_fraction=1.0, **at, **signed))  # type: ignore[arg-type]
-    tab.wait("document.querySelector('#trial').textContent.startsWith('Trial at step 0')")
-    assert tab.text("#trial") == "Trial at step 0 since 2013-05-01 12:00:00 UTC (event time)."
+    signed: dict[str, Any] = {"actor": "dagster:1", "reason": "weekly", "now": datetime.now(UTC)}
+    at: dict[str, Any] = {"event_time": datetime(2013, 5, 1, 12, tzinfo=UTC)}
+    store.change(lambda s: rolled_back(s, **signed))
+    store.change(lambda s: begin_trial(s, arm_of(TWO), weight_bp=0, shadow_fraction=1.0, **at, **signed))
+    told = "Trial at step 0 since 2013-05-01 12:00:00 UTC (event time)."
+    tab.wait(f"document.querySelector('#trial').textContent === '{told}'")
 
     def say(what: str, reason: str) -> None:
         tab.wait(f"!document.querySelector('#open-{what}').hidden")
         tab.click(f"#open-{what}")
-        tab.fill("#reason", reason)
-        tab.fill("#token", TOKEN)
+        for field, text in (("#reason", reason), ("#token", TOKEN)):
+            tab.fill(field, text)
         tab.click("#confirm")
         tab.wait("!document.querySelector('#rollback').open")
 
     say("hold", MARKUP)
     tab.wait("document.querySelector('#trial').textContent.includes('; held by admin: <script>')")
-    assert tab.evaluate("document.querySelector('#open-hold').hidden")
     say("approve", "seen")
     tab.wait("document.querySelector('#trial').textContent.includes('; approved by admin: seen')")
     say("release", "back")
     tab.wait("!document.querySelector('#trial').textContent.includes('held by')")
-    history = tab.text("#history")
-    assert all(told in history for told in ("Trial held", "Step approved", "Trial released"))
+    assert all(told in tab.text("#history") for told in ("Trial held", "Step approved", "Trial released"))
     assert "Released: 1:8 stands." in tab.text("#alerts")
 
     shares = {"weight_bp": 10_000, "shadow_fraction": 0.0, "evidence": "e", **at, **signed}
-    store.change(lambda s: enter_step(s, 1, **shares))  # type: ignore[arg-type]
+    store.change(lambda s: enter_step(s, 1, **shares))
     tab.wait("document.querySelector('h1').textContent === 'Healthy, a model is promoted under watch'")
     assert tab.text("#serves") == "delay v2 answers everything, delay v1 scores beside it and can take it back."
     assert tab.complaints == []
