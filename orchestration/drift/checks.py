@@ -1,12 +1,13 @@
 """The data checks of a drift report: nulls, ranges and freshness of a logged window, against what was usual."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import polars as pl
 
 from orchestration.drift.data_quality import (
     DataVerdict,
+    Shares,
     judge_shares,
     null_shares,
     outside_shares,
@@ -52,28 +53,19 @@ def data_checks(
         contract: whose inputs and views these are.
         earlier: reports on logged windows of the same length; those on fresh features say what ages are usual.
     """
-    usual_rows, rows = usual_height(past), current.height
     ranges = usual_ranges(reference)
-    nulls = Levels(
-        value=null_shares(current),
-        limit=usual_limits(null_shares(reference), [null_shares(w) for w in past], margin=NULL_MARGIN),
-    )
-    outside = Levels(
-        value=outside_shares(current, ranges),
-        limit=usual_limits(
-            outside_shares(reference, ranges), [outside_shares(w, ranges) for w in past], margin=OUTSIDE_MARGIN
-        ),
-    )
+    windows = (reference, current, past)
+    nulls = _levels(null_shares, *windows, margin=NULL_MARGIN)
+    outside = _levels(lambda window: outside_shares(window, ranges), *windows, margin=OUTSIDE_MARGIN)
+    stale = _levels(lambda window: stale_shares(window, contract.inputs), *windows, margin=NULL_MARGIN)
     served = served_views(logged)
-    usual = usual_limits(
-        stale_shares(reference, contract.inputs), [stale_shares(w, contract.inputs) for w in past], margin=NULL_MARGIN
-    )
     fresh = [e.age_s.value for e in earlier if "freshness" in e.checks and e.checks["freshness"].outcome == "pass"]
     ages = age_limits({view.name: float(view.ttl_s) for view in contract.views if view.ttl_s}, fresh)
+    rows, usual_rows = current.height, usual_height(past)
     return DataChecks(
         nulls=nulls,
         outside=outside,
-        stale=Levels(value=served.stale, limit=usual),
+        stale=Levels(value=served.stale, limit=stale.limit),
         age_s=Levels(value=served.age_s, limit=ages),
         degraded=served.degraded,
         checks={
@@ -81,9 +73,21 @@ def data_checks(
             "ranges": _said(
                 judge_shares(outside.value, outside.limit, what="is out of range", rows=rows, usual_rows=usual_rows)
             ),
-            "freshness": _said(judge_freshness(served, stale_limits=usual, age_limits_s=ages)),
+            "freshness": _said(judge_freshness(served, stale_limits=stale.limit, age_limits_s=ages)),
         },
     )
+
+
+def _levels(
+    measure: Callable[[pl.DataFrame], Shares],
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    past: Sequence[pl.DataFrame],
+    *,
+    margin: float,
+) -> Levels:
+    limits = usual_limits(measure(reference), [measure(window) for window in past], margin=margin)
+    return Levels(value=measure(current), limit=limits)
 
 
 def _said(verdict: DataVerdict) -> Said:

@@ -1,6 +1,6 @@
 """The whole report on the prediction log: the two windows, what is usual, the checks, the page, the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -51,12 +51,7 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
         ValueError: an earlier report's JSON cannot be read.
     """
     contract = store.baseline_contract()
-
-    def same_inputs(digest: str) -> bool:
-        found = store.contract(digest)
-        return found is not None and found.signature == contract.signature
-
-    logged = logged_rows(settings.lake, contract, now - length, now, same_inputs=same_inputs)
+    logged = logged_rows(settings.lake, contract, now - length, now, same_inputs=_same_inputs(store, contract))
     trained_on = training_window(settings.lake, contract)
     if logged.is_empty():
         return _nothing(now, length, reference_rows=trained_on.height)
@@ -103,6 +98,14 @@ def decided(state: RolloutState | None, contract: ModelContract) -> tuple[str, .
     trial = f", {canary.triton_model} on trial" if canary and state.phase in {"shadow", "canary"} else ""
     stands = f"the rollout is {state.phase.replace('_', ' ')} since {state.time[:16].replace('T', ' ')} (UTC)"
     return (f"{triton_name(contract)} is the baseline{trial}; {stands}, by {state.actor}: {state.reason}",)
+
+
+def _same_inputs(store: RolloutStore, contract: ModelContract) -> Callable[[str], bool]:
+    def same(digest: str) -> bool:
+        found = store.contract(digest)
+        return found is not None and found.signature == contract.signature
+
+    return same
 
 
 def _nothing(now: datetime, length: timedelta, *, reference_rows: int) -> JudgedReport:
