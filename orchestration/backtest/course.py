@@ -1,0 +1,164 @@
+"""The platform's course through the year, hour by hour in event time: health, retraining, trial, promotion.
+
+What is decided here is decided by the functions of production: orchestration/health judges windows and asks for models,
+orchestration/rollout/verdict judges evidence, orchestration/rollout/decide says where a trial goes, serving_gateway/control
+makes the states.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestration.backtest.checkup import ended_window, judged
+from orchestration.backtest.models import Models
+from orchestration.backtest.trial_log import SOUND, CanaryFault, TrialLog
+from orchestration.backtest.walk import arm_of, begun, learned_by, moved
+from orchestration.health.policy import HealthPolicy
+from orchestration.health.thresholds import HealthThresholds
+from orchestration.health.verdict import WindowVerdict, judge_health, retraining_due
+from orchestration.ingestion.partitions import midnight
+from orchestration.rollout.decide import decide
+from orchestration.rollout.policy import Policy
+from orchestration.rollout.verdict import Verdict, judge
+from serving_gateway.contracts.rollout import BASIS_POINTS, RolloutState
+from serving_gateway.control.transitions import first_state, on_trial
+
+HOUR = timedelta(hours=1)
+# Event time of the daily look at the labels, and how long training, gates and publishing take.
+LOOKS_AT = 3
+TRAINS_FOR = HOUR
+SEED = 2013
+What = Literal["warned", "retrained", "on trial", "step", "promoted", "settled", "rolled back", "gave up"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the platform said or did at the event time `at`; `model` is the day before which it learned all."""
+
+    at: datetime
+    what: What
+    model: date
+    why: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Everything that decides."""
+
+    rollout: Policy
+    health: HealthPolicy
+    thresholds: HealthThresholds
+
+
+@dataclass
+class Course:
+    """Where the year has come to.
+
+    `split` is the place of each row's key in the sticky split, in basis points. `answers` holds the score that each row's
+    caller got, `by` the ordinal of the day that its baseline learned to; both are filled as time goes by.
+    """
+
+    models: Models
+    rules: Rules
+    split: NDArray[np.int64]
+    state: RolloutState
+    fault: CanaryFault = SOUND
+    events: list[Event] = field(default_factory=list)
+    windows: list[WindowVerdict] = field(default_factory=list)
+    trial: TrialLog | None = None
+    verdict: Verdict | None = None
+    asked_for: datetime | None = None
+    challenger: tuple[datetime, date] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.models.world.labels)
+        self.answers, self.by = np.full(n, np.nan), np.zeros(n, np.int64)
+
+    @classmethod
+    def of(cls, models: Models, rules: Rules, split: NDArray[np.int64], frozen: date, fault: CanaryFault = SOUND) -> "Course":
+        """The platform on the day `frozen`, with the model that learned all before it."""
+        state = first_state(arm_of(frozen), actor="backtest", reason="first model", now=midnight(frozen))
+        return cls(models, rules, split, state, fault)
+
+    @property
+    def serving(self) -> date:
+        """The baseline, by the day to which it learned."""
+        return learned_by(self.state.arms.baseline)
+
+    def run(self, start: date, end: date) -> Iterator[datetime]:
+        """From midnight of `start` to that of `end`; yields the event time after every hour."""
+        now = midnight(start)
+        while now < midnight(end):
+            now += HOUR
+            self._answer(now)
+            if now.hour == LOOKS_AT:
+                self._look(now)
+            if self.challenger and self.challenger[0] <= now and not on_trial(self.state):
+                self.begin(self.challenger[1], now)
+                self.challenger = None
+            elif self.trial:
+                self._walk(now)
+            yield now
+
+    def begin(self, learned: date, now: datetime) -> None:
+        """Put a challenger on trial at the policy's first step."""
+        self.state = begun(self.state, arm_of(learned), self.rules.rollout.rollout, now)
+        first = self.models.world.asked_before(now)
+        self.trial = TrialLog(first, self.fault, np.random.default_rng((SEED, first)))
+        self._note(now, "on trial", learned, "the challenger is published")
+
+    def _answer(self, now: datetime) -> None:
+        """Serve what was asked in the hour before `now`, as the state says."""
+        world = self.models.world
+        rows = slice(world.asked_before(now - HOUR), world.asked_before(now))
+        self.answers[rows] = self.models.scores(self.serving, rows)
+        self.by[rows] = self.serving.toordinal()
+        if self.trial is None or self.state.arms.canary is None:
+            return
+        canary = self.models.scores(learned_by(self.state.arms.canary), rows)
+        weight = self.state.canary_weight_bp
+        placed = self.split[rows] < weight
+        control = self.split[rows] >= BASIS_POINTS - min(weight, BASIS_POINTS - weight)
+        self.trial.ask(self.answers[rows], canary, placed, control)
+        self.answers[rows] = self.trial.answers(rows.stop - rows.start)
+
+    def _look(self, now: datetime) -> None:
+        """Judge the window that ended last midnight; ask for a model where it is time."""
+        window = ended_window(now.date(), self.rules.health)
+        if window is None:
+            return
+        world = self.models.world
+        rows = world.of_days(*window)
+        ours = self.by[rows] == self.serving.toordinal()
+        scores = self.models.scores(self.serving, rows)[ours]
+        said = judged(window, world.labels[rows][ours], scores, self.rules.thresholds, self.rules.health)
+        self.windows.append(said)
+        if said.outcome == "bad":
+            self._note(now, "warned", self.serving, said.reason)
+        verdict = judge_health(self.windows, self.rules.health.retraining)
+        due = retraining_due(verdict, self.rules.health.retraining, now=now, last=self.asked_for)
+        if due.due and not self.trial and not self.challenger:
+            self.asked_for, self.challenger = now, (now + TRAINS_FOR, now.date())
+            self.windows.clear()
+            self._note(now, "retrained", now.date(), due.reason)
+
+    def _walk(self, now: datetime) -> None:
+        """Judge the trial under way and go where the policy says."""
+        assert self.trial is not None
+        assert self.state.arms.canary is not None
+        learned = learned_by(self.state.arms.canary)
+        labels = self.models.world.labels[self.trial.first : self.models.world.matured_by(now)]
+        self.verdict = judge(self.trial.evidence(labels), self.rules.rollout.evidence)
+        decision = decide(self.state, self.verdict, self.rules.rollout.rollout, now)
+        self.state, what = moved(self.state, decision, self.rules.rollout.rollout, now)
+        if what is not None:
+            self._note(now, what, learned, decision.reason)
+        if not on_trial(self.state):
+            self.trial = None
+
+    def _note(self, at: datetime, what: What, model: date, why: str) -> None:
+        self.events.append(Event(at, what, model, why))
