@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from serving_gateway.access import Tokens, administrator
 from serving_gateway.contracts.rollout import RolloutState
-from serving_gateway.control.changes import Change, Rollback, apply, roll_back
+from serving_gateway.control.changes import Change, Rollback, Ruling, Word, apply, roll_back, rule
 from serving_gateway.control.store import NoRolloutError, RolloutStore, StaleGenerationError, UnreadableDocumentError
 from serving_gateway.control.transitions import NotPossibleError
 from serving_gateway.http import ApiError, Request, Response, json_response, unavailable
@@ -25,6 +25,7 @@ _POLL_S = 0.02
 _MAX_DIGITS = 18
 _change = msgspec.json.Decoder(Change)
 _rollback = msgspec.json.Decoder(Rollback)
+_word = msgspec.json.Decoder(Word)
 _Result = TypeVar("_Result")
 
 
@@ -73,6 +74,23 @@ class RolloutRoutes:
         actor = administrator(self._admins, request)
         asked: Rollback = decoded(_rollback, request.body)
         return await self._write(request, lambda: roll_back(self._store, asked, actor=actor, now=datetime.now(UTC)))
+
+    async def hold(self, request: Request) -> Response:
+        """POST: the trial stays at its step until it is released. 409 where no steps lead one, as for the next two."""
+        return await self._rule(request, "hold")
+
+    async def release(self, request: Request) -> Response:
+        """POST: the trial may go on."""
+        return await self._rule(request, "release")
+
+    async def approve(self, request: Request) -> Response:
+        """POST: the trial may leave this step, once the rest of what the step asks for is there."""
+        return await self._rule(request, "approve")
+
+    async def _rule(self, request: Request, ruling: Ruling) -> Response:
+        actor = administrator(self._admins, request)
+        said: Word = decoded(_word, request.body)
+        return await self._write(request, lambda: rule(self._store, ruling, said, actor=actor, now=datetime.now(UTC)))
 
     async def _write(self, request: Request, act: Callable[[], tuple[RolloutState, bool]]) -> Response:
         wait_s = _number(request, "wait", default=0, low=0, high=LONGEST_WAIT_S)

@@ -43,18 +43,19 @@ class Arms(Struct, frozen=True, kw_only=True):
 
 
 class TrialMark(Struct, frozen=True, kw_only=True):
-    """The trial under way: where it began, and how far it has come.
+    """The trial under way, or the one that this state ended: where it began, and how far it came.
 
     (`epoch`, `generation`) is the position of the state that put the model on trial; it stays the same while the share
     changes, so that all evidence of a trial is pooled under one error rate. `step` counts the policy's steps from 0 and is
-    None where people lead the trial by hand; `entered` is the event time at which it came to this step, ISO 8601 in UTC.
-    `held` says who holds it there and why, `approved` who let it leave this step; both empty otherwise. `evidence` names
-    the document on which the last step rests.
+    None where people lead the trial by hand. `began` and `entered` are the event times at which the trial began and came to
+    this step, ISO 8601 in UTC. `held` says who holds it there and why, `approved` who let it leave this step; both are
+    empty otherwise. `evidence` names the document on which this change rests; it is empty where people decided.
     """
 
     epoch: int
     generation: int
     step: int | None = None
+    began: str = ""
     entered: str = ""
     held: str = ""
     approved: str = ""

@@ -1,7 +1,8 @@
 """Changes of the rollout that people ask for: held against what stands, written by compare-and-set."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,11 +10,18 @@ from msgspec import Meta, Struct
 from serving_gateway.contracts.compatibility import differences
 from serving_gateway.contracts.model import ModelContract
 from serving_gateway.contracts.rollout import BASIS_POINTS, Arm, Arms, RolloutState
+from serving_gateway.control import steps
 from serving_gateway.control.store import NoRolloutError, RolloutStore, StaleGenerationError
 from serving_gateway.control.transitions import NotPossibleError, changed, on_trial, rolled_back
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+Ruling = Literal["hold", "release", "approve"]
 _Position = Annotated[int, Meta(ge=1)]
+_RULINGS: dict[Ruling, Callable[..., RolloutState | None]] = {
+    "hold": steps.hold,
+    "release": steps.release,
+    "approve": steps.approve,
+}
 
 
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,12 +35,20 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shadow_fraction: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
-class Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Take the canary's traffic away; only of the state at (`epoch`, `generation`), where these are given."""
+class Word(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody says of the trial under way; only of the state at (`epoch`, `generation`), where these are given."""
 
     reason: Reason
     epoch: _Position | None = None
     generation: _Position | None = None
+
+    def meant(self, state: RolloutState) -> bool:
+        """Whether it is said of `state`."""
+        return (self.epoch or state.epoch, self.generation or state.generation) == state.position
+
+
+class Rollback(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take the canary's traffic away; only of the state at (`epoch`, `generation`), where these are given."""
 
 
 def apply(store: RolloutStore, change: Change, *, actor: str, now: datetime) -> tuple[RolloutState, bool]:
@@ -74,9 +90,27 @@ def roll_back(store: RolloutStore, asked: Rollback, *, actor: str, now: datetime
         written = on_trial(state)
         if not written:
             return None
-        if (asked.epoch or state.epoch, asked.generation or state.generation) != state.position:
+        if not asked.meant(state):
             raise StaleGenerationError(state)
         return rolled_back(state, actor=actor, reason=asked.reason, now=now)
+
+    return store.change(transition), written
+
+
+def rule(store: RolloutStore, ruling: Ruling, said: Word, *, actor: str, now: datetime) -> tuple[RolloutState, bool]:
+    """Hold, release or approve the trial under way; the state that stands afterwards, and whether it is another one.
+
+    Raises NotPossibleError where no steps lead a trial; else as `roll_back`.
+    """
+    written = False
+
+    def transition(state: RolloutState) -> RolloutState | None:
+        nonlocal written
+        if not said.meant(state):
+            raise StaleGenerationError(state)
+        new = _RULINGS[ruling](state, actor=actor, reason=said.reason, now=now)
+        written = new is not None
+        return new
 
     return store.change(transition), written
 
@@ -103,4 +137,4 @@ def _contract(store: RolloutStore, arm: Arm) -> ModelContract:
 
 def _served(state: RolloutState) -> RolloutState:
     """The state without what says when, by whom and why."""
-    return msgspec.structs.replace(state, generation=0, actor="", reason="", time="", restores=None)
+    return msgspec.structs.replace(state, generation=0, actor="", reason="", time="", restores=None, trial=None)

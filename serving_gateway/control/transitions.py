@@ -69,9 +69,10 @@ def start_canary(
 
 
 def set_weight(state: RolloutState, weight_bp: int, *, actor: str, reason: str, now: datetime) -> RolloutState:
-    """Another share of the keys for the canary under way; what it shadows stays as it is."""
+    """Another share of the keys for the canary under way; what it shadows stays as it is. People lead it from then on."""
     phase = _trial_phase(weight_bp, state.arms.shadow)
-    return _next(state, phase=phase, canary_weight_bp=weight_bp, actor=actor, reason=reason, now=now)
+    trial = _by_hand(state.trial)
+    return _next(state, phase=phase, canary_weight_bp=weight_bp, trial=trial, actor=actor, reason=reason, now=now)
 
 
 class NotPossibleError(ValueError):
@@ -90,14 +91,14 @@ def changed(
 ) -> RolloutState:
     """Several things at once; what is not given stays as it is.
 
-    With `arms` a new trial begins, and a share that is not given is 0: a new canary inherits nothing. Without a canary the
-    phase is `stable`. What shadows is the canary, where `arms` names no shadow. Raises NotPossibleError.
+    With `arms` a new trial begins, and a share that is not given is 0: a new canary inherits nothing. Without, people lead
+    the trial from then on. Without a canary the phase is `stable`. What shadows is the canary, where `arms` names no shadow. Raises NotPossibleError.
     """
     if arms is None:
         weight_bp = state.canary_weight_bp if weight_bp is None else weight_bp
         shadow_fraction = state.shadow_fraction if shadow_fraction is None else shadow_fraction
         _require_trial(state, share=weight_bp or shadow_fraction)
-        arms, phase, trial = state.arms, state.phase, state.trial
+        arms, phase, trial = state.arms, state.phase, _by_hand(state.trial)
     else:
         phase = "canary" if arms.canary else "stable"
         trial = _begun_by_next(state) if arms.canary else None
@@ -125,7 +126,7 @@ def _require_trial(state: RolloutState, *, share: float) -> None:
         )
 
 
-def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) -> RolloutState:
+def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime, evidence: str = "") -> RolloutState:
     """Baseline answers everything; the canary's name is kept for the record, its weight and shadow end."""
     return _next(
         state,
@@ -133,6 +134,7 @@ def rolled_back(state: RolloutState, *, actor: str, reason: str, now: datetime) 
         arms=Arms(baseline=state.arms.baseline, canary=state.arms.canary),
         canary_weight_bp=0,
         shadow_fraction=0.0,
+        trial=state.trial and msgspec.structs.replace(state.trial, evidence=evidence),
         actor=actor,
         reason=reason,
         now=now,
@@ -147,6 +149,11 @@ def on_trial(state: RolloutState) -> bool:
 def _begun_by_next(state: RolloutState) -> TrialMark:
     """The mark of a trial that the state after `state` begins."""
     return TrialMark(epoch=state.epoch, generation=state.generation + 1)
+
+
+def _by_hand(trial: TrialMark | None) -> TrialMark | None:
+    """The same trial, led by people: the steps would take back at once what somebody has just decided."""
+    return trial and msgspec.structs.replace(trial, step=None, held="", approved="", evidence="")
 
 
 def _trial_phase(weight_bp: int, shadow: Arm | None) -> Phase:

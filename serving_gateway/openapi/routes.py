@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving_gateway.contracts.model import ModelContract
-from serving_gateway.control.changes import Change, Rollback
+from serving_gateway.control.changes import Change, Rollback, Word
 from serving_gateway.feedback import Report
 from serving_gateway.metrics import CONTENT_TYPE
 from serving_gateway.openapi import example, shapes
@@ -139,6 +139,13 @@ def _rollout(contract: ModelContract) -> dict[tuple[str, str], Operation]:
             errors=_MISFIT | _STORE,
             conflict=shapes.Conflict,
         ),
+        ("/rollout/hold", "POST"): _ruling(
+            "Keep the trial at its step", "Until it is released; a failed verdict still ends it."
+        ),
+        ("/rollout/release", "POST"): _ruling("Let a trial that is held go on"),
+        ("/rollout/approve", "POST"): _ruling(
+            "Let the trial leave this step", "Once the rest of what the policy's step asks for is there."
+        ),
         ("/rollout/history", "GET"): Operation(
             summary="Who changed what, when and why",
             gives={JSON: shapes.History},
@@ -146,6 +153,20 @@ def _rollout(contract: ModelContract) -> dict[tuple[str, str], Operation]:
             errors={400: "count is no number of its range", 503: "the rollout store does not answer"},
         ),
     }
+
+
+def _ruling(summary: str, about: str = "") -> Operation:
+    """Without an example: no steps lead a trial that began over HTTP."""
+    return Operation(
+        summary=summary,
+        about=f"{about} Said already, it changes nothing and `changed` is false.".lstrip(),
+        takes=Word,
+        gives={JSON: shapes.Changed},
+        access="admin",
+        parameters=(_WAIT,),
+        errors=_MISFIT | _STORE,
+        conflict=shapes.Conflict,
+    )
 
 
 def _row(contract: ModelContract) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_a_change_stands_when_it_is_answered_and_is_served_at_once(served: Serve
     assert state == served.state()
     assert (state.epoch, state.generation) == (before.epoch, before.generation + 1)
     assert (state.actor, state.reason, state.canary_weight_bp) == ("admin:ops", "a try", 10_000)
-    assert (state.phase, state.arms.shadow) == ("canary", arm_of(TWO))
+    assert (state.phase, state.arms.shadow) == ("promoted", arm_of(TWO))
     shown = served.gateway.client.get("/rollout").json()
     assert (shown["gateway"], shown["state"]["generation"]) == ("g1", state.generation)
     assert (shown["canary_weight_bp"], shown["refused"], shown["stopped"], shown["problem"]) == (10_000, {}, False, "")
