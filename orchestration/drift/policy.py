@@ -17,3 +17,20 @@ DRIFT_SHARE = 0.5
 FEWEST_ROWS = 0.5
 # A larger window is sampled for the report, whose size grows with its rows.
 SAMPLE_ROWS = 20_000
+
+# Data alarms: nulls, values out of range and stale views. Unlike drift, one feature is enough for one, so what is usual is
+# taken widely: fitted on January to March, no day of the other nine months is above the limit of nulls, one of values.
+# A share is unusual above this quantile of the past windows' shares, by this margin.
+USUAL_QUANTILE = 0.99
+NULL_MARGIN = 0.10
+OUTSIDE_MARGIN = 0.05
+# A value is in range between these quantiles of the training window, widened by their distance on either side: storms
+# reach far, a value in seconds for minutes farther.
+RANGE_QUANTILES = (0.001, 0.999)
+RANGE_SPREADS = 1.0
+# A view is old where its median age is above this multiple of the usual one, or, as long as that is not known, above this
+# share of its ttl.
+AGE_FACTOR = 1.5
+AGE_OF_TTL = 0.75
+# Requests that were answered without the online store, whatever was usual.
+DEGRADED_SHARE = 0.01
