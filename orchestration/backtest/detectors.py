@@ -1,0 +1,59 @@
+"""What watches the data: the daily checks of production on the requests of one day, and the wait for labels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from orchestration.backtest.served import Served
+from orchestration.backtest.usual import Usual, frame_of, median_ages
+from orchestration.drift.data_quality import judge_shares, null_shares, outside_shares
+from orchestration.drift.freshness import ServedViews, judge_freshness
+from orchestration.drift.psi import psi
+from orchestration.drift.verdict import judge_drift
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`by` names the check, `subject` what it is about: a feature, a view, or the whole."""
+
+    at: datetime
+    by: str
+    subject: str
+
+
+def daily_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]:
+    """What the checks of the data say at `now` of the requests of the day before; the plainest word first."""
+    day = frame_of(served.vectors, usual.inputs)
+    said = {
+        "freshness": judge_freshness(_views(served), stale_limits=usual.stale, age_limits_s=usual.ages_s),
+        "nulls": judge_shares(null_shares(day), usual.nulls, what="is null", rows=day.height, usual_rows=usual.rows),
+        "ranges": judge_shares(
+            outside_shares(day, usual.ranges), usual.outside, what="is outside", rows=day.height, usual_rows=usual.rows
+        ),
+    }
+    for check, verdict in said.items():
+        yield from (Alarm(now, check, subject) for subject in verdict.unusual)
+    drifted = drifted_features(usual, day)
+    verdict = judge_drift(drifted, compared=day.width, rows=day.height, usual_rows=usual.rows)
+    if verdict.outcome == "fail":
+        yield Alarm(now, "drift of half of the features", "")
+    if verdict.outcome != "inconclusive":
+        yield from (Alarm(now, "PSI of a feature", name) for name in drifted)
+
+
+def drifted_features(usual: Usual, day: pl.DataFrame) -> list[str]:
+    """Names of the features whose PSI reaches what their own past days reached; those without values are left out."""
+    pairs = ((name, usual.reference[name].drop_nulls(), day[name].drop_nulls()) for name in day.columns)
+    return [
+        name
+        for name, known, seen in pairs
+        if len(known) and len(seen) and psi(known.to_numpy(), seen.to_numpy()) >= usual.psi[name]
+    ]
+
+
+def _views(served: Served) -> ServedViews:
+    stale = {view: float(np.isnan(ages).mean()) for view, ages in served.ages.items()}
+    return ServedViews(len(served.vectors), stale, median_ages(served), 0.0)
