@@ -106,6 +106,11 @@ class Settings:
         return _path(os.environ.get("METRIC_GATES_PATH"), ROOT / "orchestration" / "training" / "gates.toml")
 
     @property
+    def rollout_policy(self) -> Path:
+        """The TOML file of what rollout decisions rest on: error rates, margins, steps."""
+        return _path(os.environ.get("ROLLOUT_POLICY_PATH"), ROOT / "orchestration" / "rollout" / "policy.toml")
+
+    @property
     def notices(self) -> Path:
         """What a person should hear of: one JSON document a line."""
         return self.home / "notices.jsonl"
@@ -174,6 +179,11 @@ class Settings:
     def cron_landing(self) -> str:
         """When the prediction log is moved to Parquet."""
         return os.environ.get("CRON_LANDING") or "*/5 * * * *"
+
+    @property
+    def cron_rollout(self) -> str:
+        """When the trial under way is judged, and goes on where its step is done."""
+        return os.environ.get("CRON_ROLLOUT") or "*/5 * * * *"
 
     @property
     def updater_url(self) -> str:

@@ -66,34 +66,35 @@ def roll_back_at_once(context: dg.HookContext) -> None:
             asset="canary_verdict",
             blocking=True,
             description="Fails where the model on trial has been shown to be worse than the baseline, at an error rate "
-            "that holds however often it is looked at (orchestration/rollout/policy.py).",
+            "that holds however often it is looked at (orchestration/rollout/policy.toml).",
         )
     ],
 )
 def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # noqa: ARG001 - the hook reads it
-    """Canary or shadow against baseline on the rows that both scored and whose labels are known.
+    """Canary or shadow against baseline: errors, invalid outputs, shift of the scores, latency, and loss on known labels.
 
     The outcome is pass, fail, inconclusive or error. It is written to the MLflow run of a model that shadows, too.
     """
     from orchestration.rollout.evidence_plot import evidence_markdown
-    from orchestration.rollout.judgement import judge_rows, trial_rows
+    from orchestration.rollout.judgement import trial_evidence
     from orchestration.rollout.policy import shipped_policy
+    from orchestration.rollout.verdict import judge
 
-    store = _store()
+    store, policy = _store(), shipped_policy().evidence
     state = store.read()
     trial = Trial.of(state)
-    rows = None
+    verdict, plot = Verdict("inconclusive", "no model is on trial"), None
     if state is not None and trial is not None:
-        now = store.event_now()
-        rows = trial_rows(Settings.load().lake, trial, baseline=state.arms.baseline.triton_model, now=now)
-    verdict = judge_rows(rows) if trial else Verdict("inconclusive", "no model is on trial", 0)
+        baseline, now = state.arms.baseline.triton_model, store.event_now()
+        evidence = trial_evidence(Settings.load().lake, trial, baseline=baseline, now=now)
+        verdict, plot = judge(evidence, policy), evidence_markdown(evidence, policy)
     metadata = verdict_metadata(trial, verdict)
     check = dg.AssetCheckResult(
         check_name=CANARY_CHECK.name, passed=verdict.outcome not in {"fail", "error"}, metadata=metadata
     )
-    if rows is not None and verdict.outcome != "error" and verdict.rows:
-        metadata["evidence"] = dg.MetadataValue.md(evidence_markdown(rows, shipped_policy().evidence))
-    yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": verdict.rows}, check_results=[check])
+    if plot is not None:
+        metadata["evidence"] = dg.MetadataValue.md(plot)
+    yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": metadata["rows"]}, check_results=[check])
     if verdict.outcome != "fail":  # then whoever takes the traffic writes the review, after that
         _review(trial, verdict)
 

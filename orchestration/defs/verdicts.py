@@ -1,17 +1,18 @@
 """Verdicts as Dagster's event log holds them: written by the asset, read by the hook and the sensor alike."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import dagster as dg
+import msgspec
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
 )
 
 from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import Verdict
+from orchestration.rollout.verdict import CriterionResult, Verdict
 
 CANARY_CHECK = dg.AssetCheckKey(dg.AssetKey("canary_verdict"), "canary_is_no_worse")
 # Runs of the verdict that may be queued or under way beside the one that failed.
@@ -33,19 +34,40 @@ class FailedVerdict:
 
 
 def verdict_metadata(trial: Trial | None, verdict: Verdict) -> dict[str, Any]:
-    """What an evaluation says of the trial; `failed_verdicts` reads it back."""
-    difference = {} if math.isnan(verdict.brier_difference) else {"Brier difference": verdict.brier_difference}
+    """What an evaluation says of the trial; `failed_verdicts` reads it back.
+
+    `rows` and the evidence by themselves are those of the loss, which decides a pass; the UI plots them.
+    """
+    loss = verdict.criterion("loss") if verdict.criteria else CriterionResult("loss", "inconclusive", verdict.reason)
+    difference = {} if math.isnan(loss.difference) else {"Brier difference": loss.difference}
     return {
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "canary": trial.canary if trial else "none",
         "epoch": str(trial.epoch if trial else 0),  # text: the UI plots numbers
         "generation": str(trial.generation if trial else 0),
-        "rows": verdict.rows,
-        "evidence that it is worse": verdict.e_fail,
-        "evidence that it is not": verdict.e_pass,
+        "rows": loss.rows,
+        "evidence that it is worse": loss.e_fail,
+        "evidence that it is not": loss.e_pass,
         **difference,
+        "tests": dg.MetadataValue.md(_table(verdict)),
+        "criteria": dg.MetadataValue.json([_written(result) for result in verdict.criteria]),
     }
+
+
+def _table(verdict: Verdict) -> str:
+    lines = [f"| {result.name} | {result.outcome} | {result.rows} | {result.reason} |" for result in verdict.criteria]
+    return "\n".join(["| test | outcome | rows | reason |", "|---|---|---|---|", *lines])
+
+
+def _written(result: CriterionResult) -> dict[str, Any]:
+    """JSON knows no NaN: a difference of no rows is null."""
+    return asdict(result) | ({"difference": None} if math.isnan(result.difference) else {})
+
+
+def _result(written: dict[str, Any]) -> CriterionResult:
+    result = msgspec.convert(written | {"difference": written["difference"] or 0.0}, CriterionResult)
+    return replace(result, difference=math.nan) if written["difference"] is None else result
 
 
 def failed_verdicts(instance: dg.DagsterInstance) -> list[FailedVerdict]:
@@ -65,18 +87,16 @@ def _verdict(record: AssetCheckExecutionRecord) -> FailedVerdict | None:
         return None
     try:
         return _read_back(record.run_id, metadata)
-    except (KeyError, TypeError, ValueError):  # not as `verdict_metadata` writes it: somebody else's report
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        msgspec.ValidationError,
+    ):  # not as `verdict_metadata` writes it: somebody else's report
         return None
 
 
 def _read_back(run_id: str, metadata: dict[str, Any]) -> FailedVerdict:
     trial = Trial(str(metadata["canary"]), int(metadata["epoch"]), int(metadata["generation"]))
-    verdict = Verdict(
-        outcome="fail",
-        reason=str(metadata["reason"]),
-        rows=int(metadata["rows"]),
-        brier_difference=float(metadata["Brier difference"]),
-        e_fail=float(metadata["evidence that it is worse"]),
-        e_pass=float(metadata["evidence that it is not"]),
-    )
-    return FailedVerdict(run_id, trial, verdict)
+    criteria = tuple(_result(written) for written in metadata["criteria"])
+    return FailedVerdict(run_id, trial, Verdict("fail", str(metadata["reason"]), criteria))

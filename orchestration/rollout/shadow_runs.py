@@ -83,26 +83,33 @@ def mark_shadows(store: RolloutStore, mlflow_url: str) -> list[str]:
 
 
 def log_verdict(store: RolloutStore, mlflow_url: str, trial: Trial, verdict: Verdict) -> None:
-    """Write the verdict on a shadow to its run: its figures as metrics, NaN where it has none, the sentence as a tag.
+    """Write the verdict on a shadow to its run: the loss's figures as metrics, NaN where it has none; words as tags.
 
-    Nothing is written for a model that has not shadowed in this trial. Raises ShadowReviewError.
+    `shadow_verdict` holds the sentence, `shadow_tests` the outcome of each test. Nothing is written for a model that has
+    not shadowed in this trial. Raises ShadowReviewError.
     """
     spells = latest_spells(store.history(LOOK_BACK))
     spell = next((s for s in spells if (s.arm.triton_model, *s.trial) == astuple(trial)), None)
     contract = store.contract(spell.arm.contract_digest) if spell else None
     if contract is None:
         return
+    loss = verdict.criterion("loss")
     metrics = {
-        "shadow_rows": float(verdict.rows),
-        "shadow_brier_difference": verdict.brier_difference,
-        "shadow_evidence_fail": verdict.e_fail,
-        "shadow_evidence_pass": verdict.e_pass,
+        "shadow_rows": float(loss.rows),
+        "shadow_brier_difference": loss.difference,
+        "shadow_evidence_fail": loss.e_fail,
+        "shadow_evidence_pass": loss.e_pass,
+    }
+    tags = {
+        "shadow_verdict": f"{verdict.outcome}: {verdict.reason}",
+        "shadow_tests": ", ".join(f"{result.name}: {result.outcome}" for result in verdict.criteria),
     }
     now_ms = time.time_ns() // 1_000_000  # to MLflow the highest step is the latest, and a new trial has fewer rows
     with client(mlflow_url) as mlflow:
         for name, value in metrics.items():
             mlflow.log_metric(contract.mlflow_run_id, name, value, step=now_ms)
-        mlflow.set_tag(contract.mlflow_run_id, "shadow_verdict", f"{verdict.outcome}: {verdict.reason}")
+        for name, tag in tags.items():
+            mlflow.set_tag(contract.mlflow_run_id, name, tag)
 
 
 @contextmanager
@@ -143,8 +150,8 @@ def _bring_in_line(mlflow: Any, run_id: str, tags: Mapping[str, str | None]) -> 
             return False
         raise
     differing = {name: value for name, value in tags.items() if standing.get(name) != value}
-    if "shadow_trial" in differing and "shadow_verdict" in standing:
-        differing["shadow_verdict"] = None  # it was another trial's
+    if "shadow_trial" in differing:  # what was found is another trial's
+        differing |= dict.fromkeys({"shadow_verdict", "shadow_tests"} & standing.keys())
     for name, value in differing.items():
         if value is None:
             mlflow.delete_tag(run_id, name)

@@ -1,89 +1,144 @@
-"""Is the canary worse than the baseline? State and evidence in, verdict and reason out."""
+"""Is the canary worse than the baseline? Evidence in, verdict and reason out."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from orchestration.rollout.eprocess import capital
-from orchestration.rollout.policy import EvidencePolicy
+from orchestration.rollout.betting import Floats, bounded, log_capital, log_capital_two_sided
+from orchestration.rollout.evidence import Evidence
+from orchestration.rollout.policy import CriterionName, EvidencePolicy
+from orchestration.rollout.wording import ABSENT, claims, seen, unit
 
 Outcome = Literal["pass", "fail", "inconclusive", "error"]
 
+CRITERIA: tuple[CriterionName, ...] = ("errors", "invalid_outputs", "score_shift", "latency", "loss")
+_TWO_SIDED = frozenset({"score_shift"})
+_LARGEST = 700.0  # far beyond any bound the exact amount says nothing more, and exp() of it is finite
+
 
 @dataclass(frozen=True)
-class Verdict:
-    """`e_fail` and `e_pass` are the largest capitals reached; `brier_difference` is canary minus baseline (mean).
+class CriterionResult:
+    """What one test found.
 
-    `more_rows` estimates how many further labelled rows an inconclusive verdict needs; None where none is due or known.
+    `rows` are its differences (of `latency`: blocks of requests), `difference` is their mean, NaN without any. `e_fail` and
+    `e_pass` are the largest capitals reached. `more_rows` estimates how many further ones an inconclusive test needs;
+    None where none are due or nothing can be said.
     """
 
+    name: CriterionName
     outcome: Outcome
     reason: str
-    rows: int
-    brier_difference: float = math.nan
+    rows: int = 0
+    difference: float = math.nan
     e_fail: float = 1.0
     e_pass: float = 1.0
     more_rows: int | None = None
 
 
-def judge(
-    labels: NDArray[np.float64], baseline: NDArray[np.float64], canary: NDArray[np.float64], policy: EvidencePolicy
-) -> Verdict:
-    """Compare two models on the rows that both scored, by their squared errors (the Brier score's terms).
+@dataclass(frozen=True)
+class Verdict:
+    """What all tests together say of a trial; `criteria` is empty where there was nothing to judge."""
 
-    Args:
-        labels: shape [n], 0 or 1, in the order they became known.
-        baseline: shape [n], the baseline's probabilities in [0, 1].
-        canary: shape [n], the canary's.
-        policy: error rates and the margin of a pass.
+    outcome: Outcome
+    reason: str
+    criteria: tuple[CriterionResult, ...] = ()
+
+    def criterion(self, name: CriterionName) -> CriterionResult:
+        """The result of one test. Raises KeyError where it was not judged."""
+        for result in self.criteria:
+            if result.name == name:
+                return result
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Capitals:
+    """Log-capitals of one test after each row, shape [n]: against "no worse", and each side's against "worse by delta"."""
+
+    fail: Floats
+    passed: tuple[Floats, ...]
+
+
+def capitals(name: CriterionName, differences: Floats, policy: EvidencePolicy) -> Capitals:
+    """The e-processes of one test. `differences` may have leading axes: each is a run of its own."""
+    test = policy.test(name)
+    if name in _TWO_SIDED:
+        both = (log_capital(-differences, -test.delta), log_capital(differences, -test.delta))
+        return Capitals(log_capital_two_sided(differences, test.tolerance), both)
+    return Capitals(log_capital(differences, test.tolerance), (log_capital(-differences, -test.delta),))
+
+
+def judge(evidence: Evidence, policy: EvidencePolicy) -> Verdict:
+    """Judge a trial by every test of the policy.
 
     Returns:
-        `fail` when "no worse" is rejected at `alpha_fail`; `pass` when "worse by `delta` or more" is rejected at
-        `alpha_pass`; else `inconclusive`. No rows are inconclusive: absence of data never promotes. Scores outside
-        [0, 1] or not finite are an `error`.
+        `fail` when any test fails, else `error` when any could not be computed, `pass` when the loss has passed, else
+        `inconclusive`: absence of data never promotes. The reason names what decided.
     """
-    rows = len(labels)
+    results = tuple(judge_criterion(name, evidence, policy) for name in CRITERIA)
+    outcomes = {result.name: result.outcome for result in results}
+    for outcome in ("fail", "error"):
+        if outcome in outcomes.values():
+            reason = "; ".join(result.reason for result in results if result.outcome == outcome)
+            return Verdict(outcome, reason, results)
+    loss = results[CRITERIA.index("loss")]
+    return Verdict(loss.outcome, loss.reason, results)
+
+
+def judge_criterion(name: CriterionName, evidence: Evidence, policy: EvidencePolicy) -> CriterionResult:
+    """Judge by one test.
+
+    Returns:
+        `fail` when "its mean difference is at most `tolerance`" is rejected at the test's share of `alpha`; `pass` when
+        "it is `delta` or more" is rejected at `alpha_pass`; else `inconclusive`. `score_shift` counts in either direction:
+        it passes when both "`delta` or more" and "-`delta` or less" are rejected. `error`: a difference is NaN or
+        outside [-1, 1].
+    """
+    differences = evidence.of(name)
+    rows = len(differences)
     if rows == 0:
-        return Verdict("inconclusive", "no labelled row has been scored by both arms yet", 0)
-    scores = np.concatenate([baseline, canary])
-    if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
-        return Verdict("error", "a logged score is not a probability", rows)
-    alpha_fail, alpha_pass, delta = policy.alpha_of("loss"), policy.alpha_pass, policy.tests.loss.delta
-    worse_by = brier_differences(labels, baseline, canary)
-    mean = float(worse_by.mean())
-    fail, passed = capital(worse_by), capital(delta - worse_by)
-    e_fail, e_pass = float(fail.max()), float(passed.max())
-    seen = f"{rows} rows scored by both arms: the canary's Brier score is {abs(mean):.4f} {'higher' if mean > 0 else 'lower'}"
+        return CriterionResult(name, "inconclusive", evidence.absent.get(name, ABSENT[name]))
+    if not bounded(differences):
+        return CriterionResult(name, "error", f"{name}: a row's difference is not a number in [-1, 1]", rows)
+    mean = float(differences.mean())
+    found = capitals(name, differences, policy)
+    fail, passed = float(found.fail.max()), min(float(side.max()) for side in found.passed)
+    bound_fail, bound_pass = -math.log(policy.alpha_of(name)), -math.log(policy.alpha_pass)
+    worse, not_worse = claims(name, policy.test(name))
+    more: int | None = None
+    outcome: Outcome = "inconclusive"
     # A canary that was once shown to be worse stays failed, whatever came later.
-    if e_fail >= 1 / alpha_fail:
-        reason = f"{seen}; evidence {e_fail:.3g} to 1 that it is worse (bound {1 / alpha_fail:.0f})"
-        return Verdict("fail", reason, rows, mean, e_fail, e_pass)
-    if e_pass >= 1 / alpha_pass:
-        reason = f"{seen}; evidence {e_pass:.3g} to 1 that it is not worse by {delta} (bound {1 / alpha_pass:.0f})"
-        return Verdict("pass", reason, rows, mean, e_fail, e_pass)
-    more = _more_rows(fail[-1], alpha_fail, passed[-1], alpha_pass, rows)
-    expected = "" if more is None else f"; about {more} more are expected to decide"
-    return Verdict(
-        "inconclusive", f"{seen}; not enough evidence either way{expected}", rows, mean, e_fail, e_pass, more
-    )
+    if fail >= bound_fail:
+        outcome, rest = "fail", f"evidence {_odds(fail)} to 1 that {worse} (bound {math.exp(bound_fail):.0f})"
+    elif passed >= bound_pass:
+        outcome, rest = "pass", f"evidence {_odds(passed)} to 1 that {not_worse} (bound {math.exp(bound_pass):.0f})"
+    else:
+        more = _more_rows(found, bound_fail, bound_pass, rows)
+        expected = "" if more is None else f"; about {more} more {unit(name, more)} are expected to decide"
+        rest = f"not enough evidence either way{expected}"
+    reason = f"{seen(name, rows, mean)}; {rest}"
+    return CriterionResult(name, outcome, reason, rows, mean, _e(fail), _e(passed), more)
 
 
-def brier_differences(
-    labels: NDArray[np.float64], baseline: NDArray[np.float64], canary: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Shape [n], in [-1, 1]: by how much the canary's squared error is larger than the baseline's, row by row."""
-    difference: NDArray[np.float64] = (canary - labels) ** 2 - (baseline - labels) ** 2
-    return difference
+def _e(log_capital: float) -> float:
+    return math.exp(min(log_capital, _LARGEST))
 
 
-def _more_rows(fail: float, alpha_fail: float, passed: float, alpha_pass: float, rows: int) -> int | None:
+def _odds(log_capital: float) -> str:
+    return f"{_e(log_capital):.3g}"
+
+
+def _more_rows(found: Capitals, bound_fail: float, bound_pass: float, rows: int) -> int | None:
     """Rows still to come until the first bound is reached, if log-capital keeps growing as it has."""
-    waits = [
-        rows * math.log(1 / (alpha * value)) / math.log(value)
-        for value, alpha in ((fail, alpha_fail), (passed, alpha_pass))
-        if value > 1
-    ]
-    return math.ceil(min(waits)) if waits else None
+    fail = _wait(found.fail, bound_fail, rows)
+    passed = max(_wait(side, bound_pass, rows) for side in found.passed)  # all sides have to get there
+    soonest = min(fail, passed)
+    return math.ceil(soonest) if math.isfinite(soonest) else None
+
+
+def _wait(capital: Floats, bound: float, rows: int) -> float:
+    """Rows until `capital` reaches `bound` at the pace it has had; infinite where it does not grow."""
+    if capital.max() >= bound:
+        return 0.0
+    now = float(capital[-1])
+    return rows * (bound - now) / now if now > 0 else math.inf

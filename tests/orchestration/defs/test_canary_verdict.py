@@ -154,7 +154,7 @@ def test_with_the_hook_off_a_failed_verdict_is_left_to_the_rollbacks_own_run_whi
     assert scene.standing().phase == "rolled_back"
     data = mlflow.get_run(run_id).data
     assert data.tags["shadow"] == "true"
-    assert data.tags["shadow_verdict"].startswith("fail: 300 rows")
+    assert data.tags["shadow_verdict"].startswith("fail: 300 labelled rows")
     assert data.metrics["shadow_evidence_fail"] >= 100
 
 

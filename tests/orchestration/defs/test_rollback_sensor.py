@@ -9,7 +9,7 @@ import pytest
 from orchestration.defs.rollout import TRIAL_TAG, rollback, rollback_on_failed_verdict
 from orchestration.defs.verdicts import CANARY_CHECK, failed_verdicts, verdict_metadata
 from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import Outcome, Verdict
+from orchestration.rollout.verdict import CriterionResult, Outcome, Verdict
 from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state, rolled_back, set_weight, start_canary
@@ -22,11 +22,16 @@ def arm(version: int) -> Arm:
     return Arm(model="m", version=str(version), triton_model=f"m_v{version}", contract_digest="d")
 
 
+def worse(outcome: Outcome) -> Verdict:
+    loss = CriterionResult("loss", outcome, "worse", 3, 0.1, 200.0, 0.5, 7)
+    return Verdict(outcome, "worse", (CriterionResult("errors", "inconclusive", "no row"), loss))
+
+
 @dg.asset(name="canary_verdict", check_specs=[dg.AssetCheckSpec(CANARY_CHECK.name, asset="canary_verdict")])
 def verdict(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """A verdict as its tags say."""
     tags = context.run.tags
-    found = Verdict(cast("Outcome", tags["outcome"]), "worse", 3, 0.1, 200.0, 0.5)
+    found = worse(cast("Outcome", tags["outcome"]))
     metadata = verdict_metadata(Trial("m_v2", 1, int(tags["generation"])), found)
     check = dg.AssetCheckResult(check_name=CANARY_CHECK.name, passed=tags["outcome"] == "pass", metadata=metadata)
     return dg.MaterializeResult(check_results=[check])
@@ -85,7 +90,10 @@ def test_a_failed_verdict_is_read_back_as_it_was_written(scene: Scene) -> None:
     run_id = scene.judged("fail")
     (failed,) = failed_verdicts(scene.instance)
     assert (failed.run_id, failed.trial) == (run_id, Trial("m_v2", 1, 2))
-    assert failed.verdict == Verdict("fail", "worse", 3, 0.1, 200.0, 0.5)
+    written, found = worse("fail"), failed.verdict
+    assert (found.outcome, found.reason) == (written.outcome, written.reason)
+    assert found.criterion("loss") == written.criterion("loss")
+    assert repr(found.criterion("errors")) == repr(written.criterion("errors")), "NaN is not equal to itself"
 
 
 @pytest.mark.parametrize("metadata", [{}, {"outcome": "fail"}, {"outcome": "fail", "canary": "m_v2", "epoch": "x"}])

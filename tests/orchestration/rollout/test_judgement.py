@@ -76,13 +76,13 @@ def test_a_trial_is_judged_on_what_was_logged(tmp_path: Path, worse: float, outc
     write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=TRIAL, worse=worse)
     verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=NOON + timedelta(days=1))
     assert verdict.outcome in outcomes
-    assert verdict.rows == 300
+    assert verdict.criterion("loss").rows == 300
 
 
 def test_rows_of_another_generation_do_not_count(tmp_path: Path) -> None:
     write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=Trial("m_v2", 1, 2), worse=1.5)
     verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=NOON + timedelta(days=1))
-    assert (verdict.outcome, verdict.rows) == ("inconclusive", 0)
+    assert (verdict.outcome, verdict.criterion("loss").rows) == ("inconclusive", 0)
 
 
 def test_rows_whose_caller_chose_the_arm_are_no_evidence(tmp_path: Path) -> None:
@@ -90,16 +90,16 @@ def test_rows_whose_caller_chose_the_arm_are_no_evidence(tmp_path: Path) -> None
     rng, now = np.random.default_rng(1), NOON + timedelta(days=2)
     write_day(tmp_path, NOON.date(), rng, trial=TRIAL, worse=1.5, routing="forced")
     verdict = judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now)
-    assert (verdict.outcome, verdict.rows) == ("inconclusive", 0)
+    assert (verdict.outcome, verdict.criterion("loss").rows) == ("inconclusive", 0)
     write_day(tmp_path, NOON.date() + timedelta(days=1), rng, trial=TRIAL, worse=0.0, rows=100)
-    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).rows == 100
+    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).criterion("loss").rows == 100
 
 
 def test_rows_count_only_when_either_label_would_be_known(tmp_path: Path) -> None:
     write_day(tmp_path, NOON.date(), np.random.default_rng(1), trial=TRIAL, worse=0.0)
     # asked at 01:00, 01:01, ...; a row matures 75 minutes later
     now = datetime(2013, 5, 1, 2, 24, 59, tzinfo=UTC)
-    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).rows == 10
+    assert judge_trial(tmp_path, TRIAL, baseline="m_v1", now=now).criterion("loss").rows == 10
 
 
 def test_an_innocent_canary_judged_every_day_is_failed_no_more_often_than_the_policy_says(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_innocent_canary_judged_every_day_is_failed_no_more_often_than_the_po
             write_day(lake, NOON.date() + timedelta(days=day), rng, trial=TRIAL, worse=0.0, rows=400)
             now = NOON + timedelta(days=day + 1)
             outcomes.append(judge_trial(lake, TRIAL, baseline="m_v1", now=now))
-        assert [v.rows for v in outcomes] == [400, 800, 1200, 1600]
+        assert [v.criterion("loss").rows for v in outcomes] == [400, 800, 1200, 1600]
         failed += any(v.outcome == "fail" for v in outcomes)
     assert failed / 40 <= shipped_policy().evidence.alpha_of("loss") + 0.04
 

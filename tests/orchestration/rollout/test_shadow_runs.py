@@ -13,7 +13,7 @@ from orchestration.rollout import shadow_review
 from orchestration.rollout.act import roll_back, serve_baseline, serve_canary
 from orchestration.rollout.shadow_runs import ShadowReviewError, client, latest_spells, log_verdict, mark_shadows
 from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import Verdict
+from orchestration.rollout.verdict import CriterionResult, Outcome, Verdict
 from serving_gateway.contracts import Arm
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore
@@ -23,7 +23,15 @@ from tests.servers import MlflowServer, free_port
 from tests.serving_gateway.support import CONTRACT
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-FAILED = Verdict("fail", "worse on 300 rows", 300, 0.02, 150.0, 0.1)
+
+
+def of_loss(outcome: Outcome, reason: str, *figures: float) -> Verdict:
+    """A verdict by the loss alone; `figures`: rows, difference, e_fail, e_pass."""
+    rows = int(figures[0]) if figures else 0
+    return Verdict(outcome, reason, (CriterionResult("loss", outcome, reason, rows, *figures[1:]),))
+
+
+FAILED = of_loss("fail", "worse on 300 rows", 300, 0.02, 150.0, 0.1)
 
 
 def named(version: int) -> Arm:
@@ -158,7 +166,7 @@ def test_what_mlflow_missed_is_made_up_for(scene: Scene) -> None:
 @pytest.mark.integration
 def test_a_verdict_leaves_its_figures_and_its_sentence(scene: Scene) -> None:
     trial = scene.shadow()
-    log_verdict(scene.store, scene.url, trial, Verdict("inconclusive", "no rows yet", 0))
+    log_verdict(scene.store, scene.url, trial, of_loss("inconclusive", "no rows yet"))
     metrics = scene.metrics()
     assert metrics["shadow_rows"] == 0
     assert math.isnan(metrics["shadow_brier_difference"])
@@ -170,6 +178,7 @@ def test_a_verdict_leaves_its_figures_and_its_sentence(scene: Scene) -> None:
         "shadow_evidence_pass": 0.1,
     }
     assert scene.tags()["shadow_verdict"] == "fail: worse on 300 rows"
+    assert scene.tags()["shadow_tests"] == "loss: fail"
 
 
 @pytest.mark.integration
@@ -191,9 +200,10 @@ def test_a_second_trial_is_reviewed_by_its_own_figures(scene: Scene) -> None:
     second = scene.shadow()
     mark_shadows(scene.store, scene.url)
     assert (scene.review().verdict, scene.review().metrics) == ("", {})
-    log_verdict(scene.store, scene.url, second, Verdict("inconclusive", "no rows yet", 0))
+    assert "shadow_tests" not in scene.tags()
+    log_verdict(scene.store, scene.url, second, of_loss("inconclusive", "no rows yet"))
     assert scene.review().metrics == {"shadow_rows": 0, "shadow_evidence_fail": 1, "shadow_evidence_pass": 1}
-    log_verdict(scene.store, scene.url, second, Verdict("inconclusive", "too few", 40, -0.01, 2.0, 3.0))
+    log_verdict(scene.store, scene.url, second, of_loss("inconclusive", "too few", 40, -0.01, 2.0, 3.0))
     assert scene.review().metrics == {
         "shadow_rows": 40,
         "shadow_brier_difference": -0.01,
@@ -212,7 +222,7 @@ def test_a_canary_that_no_longer_shadows_leaves_the_review_alone(scene: Scene) -
     alone = Trial.of(serve_canary(scene.store, arm, weight=0.1, shadow_fraction=0, actor="test", now=BEGAN))
     assert alone is not None
     mark_shadows(scene.store, scene.url)
-    log_verdict(scene.store, scene.url, alone, Verdict("inconclusive", "no rows yet", 0))
+    log_verdict(scene.store, scene.url, alone, of_loss("inconclusive", "no rows yet"))
     assert scene.tags()["shadow_verdict"] == "fail: worse on 300 rows"
     assert scene.metrics()["shadow_rows"] == 300
 

@@ -1,101 +1,130 @@
-"""The verdict's error rates, by simulation, and its table of outcomes."""
+"""What each test says, its table of outcomes, and its sentences."""
 
 import math
 
 import numpy as np
 import pytest
 
-from orchestration.rollout.eprocess import capital
-from orchestration.rollout.policy import shipped_policy
-from orchestration.rollout.verdict import judge
+from orchestration.rollout.evidence import Evidence, brier_differences
+from orchestration.rollout.policy import CriterionName, shipped_policy
+from orchestration.rollout.verdict import CRITERIA, CriterionResult, Verdict, judge, judge_criterion
 
 POLICY = shipped_policy().evidence
 
 
-def world(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """True probabilities like delays' (beta with mean 0.25) and the labels they give."""
-    truth = rng.beta(1.2, 3.6, rows)
-    return truth, (rng.random(rows) < truth).astype(float)
+def of(name: CriterionName, *differences: float) -> Evidence:
+    return Evidence(**{name: np.array(differences, dtype=np.float64)})  # type: ignore[arg-type]
 
 
-def noisy(rng: np.random.Generator, truth: np.ndarray, scale: float) -> np.ndarray:
-    """A model whose logits are off by seeded noise of this scale."""
-    logit = np.log(truth / (1 - truth)) + rng.normal(0, scale, len(truth))
-    return 1 / (1 + np.exp(-logit))
-
-
-def test_an_equally_good_canary_is_failed_in_at_most_alpha_of_runs() -> None:
-    rng = np.random.default_rng(7)
-    failed = 0
-    for _ in range(600):
-        truth, labels = world(rng, 2000)
-        failed += judge(labels, noisy(rng, truth, 0.5), noisy(rng, truth, 0.5), POLICY).outcome == "fail"
-    # 600 runs watched after every row; a z-test peeked at as often fails a third of them
-    assert failed / 600 <= POLICY.alpha_of("loss") + 0.01
-
-
-def test_a_canary_worse_by_delta_is_passed_in_at_most_alpha_of_runs() -> None:
-    rng = np.random.default_rng(11)
-    passed = 0
-    for _ in range(400):
-        d = rng.choice(
-            [-0.4, 0.4], size=2000, p=[0.5 - POLICY.tests.loss.delta / 0.8, 0.5 + POLICY.tests.loss.delta / 0.8]
-        )
-        passed += bool((capital(POLICY.tests.loss.delta - d) >= 1 / POLICY.alpha_pass).any())
-    assert passed / 400 <= POLICY.alpha_pass + 0.02
-
-
-def test_a_bad_canary_is_failed_within_a_few_hundred_rows() -> None:
-    rng = np.random.default_rng(3)
-    rows_needed = []
-    for _ in range(100):
-        truth, labels = world(rng, 3000)
-        biased = 1 / (1 + np.exp(-(np.log(truth / (1 - truth)) + 1.5)))
-        worse_by = (biased - labels) ** 2 - (noisy(rng, truth, 0.3) - labels) ** 2
-        reached = capital(worse_by) >= 1 / POLICY.alpha_of("loss")
-        assert reached.any()
-        rows_needed.append(int(reached.argmax()) + 1)
-    assert np.median(rows_needed) <= 300
-
-
-def test_a_better_canary_passes() -> None:
-    rng = np.random.default_rng(5)
-    truth, labels = world(rng, 3000)
-    verdict = judge(labels, noisy(rng, truth, 1.5), truth, POLICY)
-    assert verdict.outcome == "pass"
-    assert verdict.brier_difference < 0
+def result(name: CriterionName, differences: np.ndarray) -> CriterionResult:
+    return judge_criterion(name, of(name, *differences), POLICY)
 
 
 def test_no_rows_never_promote() -> None:
-    empty = np.array([])
-    verdict = judge(empty, empty, empty, POLICY)
+    verdict = judge(Evidence(), POLICY)
     assert verdict.outcome == "inconclusive"
-    assert "no labelled row" in verdict.reason
+    assert verdict.reason == "no labelled row has been scored by both arms yet"
+    assert [r.name for r in verdict.criteria] == list(CRITERIA)
+    assert {(r.outcome, r.rows, r.e_fail, r.e_pass, r.more_rows) for r in verdict.criteria} == {
+        ("inconclusive", 0, 1.0, 1.0, None)
+    }
 
 
-def test_few_rows_are_inconclusive_and_say_how_many_more() -> None:
-    labels = np.array([0.0, 0.0, 1.0, 0.0])
-    verdict = judge(labels, np.full(4, 0.2), np.array([0.9, 0.9, 0.9, 0.9]), POLICY)
-    assert verdict.outcome == "inconclusive"
-    assert verdict.more_rows is not None
-    assert verdict.more_rows > 0
-    assert f"about {verdict.more_rows} more" in verdict.reason
+def test_a_test_without_rows_says_why_where_that_is_known() -> None:
+    evidence = Evidence(absent={"score_shift": "MLflow is away"})
+    assert judge(evidence, POLICY).criterion("score_shift").reason == "MLflow is away"
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1, 1.1])
-def test_a_score_that_is_no_probability_is_an_error(bad: float) -> None:
-    assert judge(np.array([1.0]), np.array([0.5]), np.array([bad]), POLICY).outcome == "error"
+@pytest.mark.parametrize("name", CRITERIA)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.1, 1.1])
+def test_what_is_no_difference_is_an_error(name: CriterionName, bad: float) -> None:
+    verdict = judge(of(name, 0.0, bad), POLICY)
+    assert verdict.outcome == "error"
+    assert verdict.criterion(name).outcome == "error"
+    assert name in verdict.reason
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_each_test_fails_a_canary_that_is_clearly_worse_and_then_the_whole_fails(name: CriterionName) -> None:
+    verdict = judge(of(name, *[0.5] * 200), POLICY)
+    assert (verdict.outcome, verdict.criterion(name).outcome) == ("fail", "fail")
+    assert verdict.criterion(name).e_fail >= 1 / POLICY.alpha_of(name)
+    assert verdict.reason == verdict.criterion(name).reason
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_each_test_passes_a_canary_without_a_difference_but_only_the_loss_passes_the_whole(name: CriterionName) -> None:
+    verdict = judge(of(name, *[0.0] * 2000), POLICY)
+    assert verdict.criterion(name).outcome == "pass"
+    assert verdict.outcome == ("pass" if name == "loss" else "inconclusive")
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_only_the_shift_of_scores_counts_in_both_directions(sign: float) -> None:
+    differences = np.full(300, 0.3 * sign)
+    assert result("score_shift", differences).outcome == "fail"
+    assert result("loss", differences).outcome == ("fail" if sign > 0 else "pass")
+
+
+def test_a_shift_within_the_tolerance_is_no_guilt_and_one_beyond_delta_never_passes() -> None:
+    assert result("score_shift", np.full(5000, POLICY.tests.score_shift.tolerance)).outcome == "pass"
+    assert result("score_shift", np.full(5000, -POLICY.tests.score_shift.delta)).outcome == "fail"
+
+
+def test_a_failure_goes_before_an_error_and_an_error_before_a_pass() -> None:
+    passed, failed, broken = np.zeros(2000), np.full(200, 0.5), np.array([math.nan])
+    assert judge(Evidence(loss=passed, errors=broken), POLICY).outcome == "error"
+    assert judge(Evidence(loss=passed, errors=broken, latency=failed), POLICY).outcome == "fail"
+
+
+def test_the_reason_of_a_failure_names_all_that_failed() -> None:
+    verdict = judge(Evidence(errors=np.ones(100), loss=np.full(200, 0.5)), POLICY)
+    assert "failed on the canary" in verdict.reason
+    assert "Brier" in verdict.reason
 
 
 def test_a_canary_once_shown_to_be_worse_stays_failed() -> None:
-    labels = np.concatenate([np.zeros(200), np.zeros(5000)])
-    canary = np.concatenate([np.full(200, 0.9), np.full(5000, 0.1)])
-    assert judge(labels, np.full(5200, 0.2), canary, POLICY).outcome == "fail"
+    assert result("loss", np.concatenate([np.full(200, 0.8), np.full(5000, -0.03)])).outcome == "fail"
 
 
-def test_capital_refuses_a_difference_that_could_bankrupt_it() -> None:
-    with pytest.raises(ValueError, match="at least -1"):
-        capital(np.array([-1.5]))
+def test_few_rows_are_inconclusive_and_say_how_many_more() -> None:
+    found = result("loss", np.full(4, 0.5))
+    assert found.outcome == "inconclusive"
+    assert found.more_rows is not None
+    assert f"about {found.more_rows} more labelled rows" in found.reason
+    more = np.full(4 + found.more_rows, 0.5)
+    assert result("loss", more).outcome == "fail"
+
+
+def test_rows_that_say_nothing_expect_no_end() -> None:
+    assert result("loss", np.array([1.0, -1.0] * 20)).more_rows is None
+
+
+@pytest.mark.parametrize(
+    ("name", "differences", "sentence"),
+    [
+        ("errors", [1.0] * 3 + [0.0] * 809, "of 812 canary rows that both arms were asked for, 3 more failed on the canary"),
+        ("errors", [0.0], "of 1 canary row that both arms were asked for, as many failed on the canary as on the baseline"),
+        ("invalid_outputs", [-1.0, 0.0], "1 fewer got no probability on the canary (-50.00%)"),
+        ("score_shift", [0.2] * 3, "3 rows scored by both arms: the canary's log-odds are 0.200 higher than its model"),
+        ("latency", [0.5, -0.1], "the canary and the control arm: the canary's request is the slower one in 60.0%"),
+        ("loss", [-0.01] * 2, "2 labelled rows scored by both arms: the canary's Brier score is 0.0100 lower"),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_what_was_seen(name: CriterionName, differences: list[float], sentence: str) -> None:
+    assert sentence in result(name, np.array(differences)).reason
+
+
+def test_a_verdict_on_nothing_has_no_tests() -> None:
+    with pytest.raises(KeyError):
+        Verdict("inconclusive", "no model is on trial").criterion("loss")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1, 1.1])
+def test_a_score_that_is_no_probability_has_no_difference(bad: float) -> None:
+    labels, good = np.array([1.0]), np.array([0.5])
+    assert np.isnan(brier_differences(labels, good, np.array([bad]))).all()
+    assert np.isnan(brier_differences(labels, np.array([bad]), good)).all()
 
 
 def test_policy_is_frozen() -> None:

@@ -1,0 +1,55 @@
+"""Anytime-valid tests by betting: they may be looked at after every row without raising the error rate.
+
+Source: I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024,
+section 4.1 (capital process) and section 5.6 (mixing the capital over a grid of bets).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRID = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+
+Floats = NDArray[np.float64]
+
+
+def log_capital(differences: Floats, at_most: float) -> Floats:
+    """The e-process against H0: the mean of each difference, given those before it, is at most `at_most`.
+
+    Args:
+        differences: shape [..., n], in the order they became known along the last axis; every value in [-1, 1].
+        at_most: in (-1, 1). With both signs turned, the same is the test of "at least".
+
+    Returns:
+        Shape [..., n]: the natural logarithm of the capital after each row. The capital is the mean over the bets b of
+        GRID of prod(1 + b y_i) with y = (x - at_most) / (1 + at_most), which is scaled so that y never falls below -1
+        and no bet of less than 1 can be ruined. Under H0 the chance that the capital ever reaches 1 / alpha is at most
+        alpha (Ville's inequality).
+
+    Raises:
+        ValueError: a difference is outside [-1, 1] or not finite.
+    """
+    x = np.asarray(differences, dtype=np.float64)
+    if not bounded(x):
+        raise ValueError("differences must be finite and in [-1, 1]")
+    y = (x - at_most) / (1 + at_most)
+    mixed = np.full(x.shape, -np.inf)
+    for bet in GRID:
+        np.logaddexp(mixed, np.cumsum(np.log1p(bet * y), axis=-1), out=mixed)
+    mixed -= np.log(len(GRID))
+    return mixed
+
+
+def log_capital_two_sided(differences: Floats, within: float) -> Floats:
+    """The e-process against H0: the mean of each difference, given those before it, is in [-within, within].
+
+    The mean of the capitals of both sides. It reaches 1 / alpha where one side by itself reaches 2 / alpha, or earlier:
+    half of alpha for each side.
+    """
+    x = np.asarray(differences, dtype=np.float64)
+    both: Floats = np.logaddexp(log_capital(x, within), log_capital(-x, within)) - np.log(2)
+    return both
+
+
+def bounded(differences: Floats) -> bool:
+    """Whether every difference is finite and in [-1, 1]: only on such the tests hold."""
+    return bool((np.abs(differences) <= 1).all())  # a NaN compares false

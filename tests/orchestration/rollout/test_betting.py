@@ -1,0 +1,66 @@
+"""The error rates of the tests by betting, by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+
+from orchestration.rollout.betting import GRID, log_capital, log_capital_two_sided
+
+RUNS, ROWS, ALPHA = 2000, 1000, 0.05
+
+
+def ever(log_capitals: np.ndarray, alpha: float = ALPHA) -> float:
+    """The share of runs, shape [runs, rows], that ever reach 1 / alpha."""
+    return float((log_capitals.max(axis=-1) >= -math.log(alpha)).mean())
+
+
+def two_points(rng: np.random.Generator, mean: float, size: float = 1.0) -> np.ndarray:
+    """Rows of -size and size with this mean: the distribution that is hardest on a test of bounded means."""
+    return rng.choice([-size, size], size=(RUNS, ROWS), p=[0.5 - mean / 2 / size, 0.5 + mean / 2 / size])
+
+
+@pytest.mark.parametrize("at_most", [0.0, 0.05, -0.1])
+def test_a_mean_at_the_bound_is_rejected_in_at_most_alpha_of_runs_however_often_it_is_looked_at(at_most: float) -> None:
+    rejected = ever(log_capital(two_points(np.random.default_rng(7), at_most), at_most))
+    assert 0.01 <= rejected <= ALPHA + 0.015
+
+
+@pytest.mark.parametrize("mean", [-0.05, 0.05])
+def test_both_ends_of_the_tolerance_are_rejected_in_at_most_alpha_of_runs(mean: float) -> None:
+    capital = log_capital_two_sided(two_points(np.random.default_rng(11), mean), 0.05)
+    assert 0.005 <= ever(capital) <= ALPHA + 0.015
+
+
+def test_dependence_between_rows_does_no_harm_while_each_mean_holds() -> None:
+    """The sizes of the rows follow what came before: after losses they grow."""
+    rng = np.random.default_rng(13)
+    signs = rng.choice([-1.0, 1.0], size=(RUNS, ROWS))
+    sizes = np.where(np.cumsum(signs, axis=1) < 0, 1.0, 0.2)
+    sizes = np.concatenate([np.ones((RUNS, 1)), sizes[:, :-1]], axis=1)
+    assert ever(log_capital(signs * sizes, 0.0)) <= ALPHA + 0.015
+
+
+def test_a_mean_beyond_the_bound_is_found() -> None:
+    rng = np.random.default_rng(17)
+    assert ever(log_capital(two_points(rng, 0.2), 0.0)) > 0.95
+    assert ever(log_capital_two_sided(two_points(rng, -0.25), 0.05)) > 0.95
+
+
+def test_the_capital_is_the_mean_over_the_bets_and_is_never_ruined() -> None:
+    expected = np.mean([(1 - b) * (1 + 0.5 * b) for b in GRID])
+    assert math.exp(log_capital(np.array([-1.0, 0.5]), 0.0)[-1]) == pytest.approx(expected)
+    assert np.isfinite(log_capital(np.full(5000, -1.0), 0.3)).all()
+
+
+def test_runs_side_by_side_are_as_each_alone() -> None:
+    runs = np.random.default_rng(19).uniform(-1, 1, (3, 50))
+    together = log_capital(runs, 0.1)
+    for run, alone in zip(together, runs, strict=True):
+        assert run == pytest.approx(log_capital(alone, 0.1))
+
+
+@pytest.mark.parametrize("bad", [-1.5, 1.5, math.nan, math.inf])
+def test_a_difference_that_could_ruin_it_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match=r"in \[-1, 1\]"):
+        log_capital(np.array([0.0, bad]), 0.0)
