@@ -40,7 +40,7 @@ from serving_gateway.routes import Operations, Router, awaited
 from serving_gateway.scoring.background import Background
 from serving_gateway.scoring.predict import Finish, Predict
 from serving_gateway.scoring.prepare import EventClock, Prepare
-from serving_gateway.scoring.score import Scorer
+from serving_gateway.scoring.score import CANARY_SHARE, Scorer
 from serving_gateway.settings import Settings
 from serving_gateway.transport.server import GRACE_S, HttpServer
 from serving_gateway.triton.client import TritonClient
@@ -109,7 +109,12 @@ class Gateway:
             tripwire=self._tripwire,
             metrics=metrics,
         )
-        self._background = Background(self._spool, metrics, max_rows=settings.shadow_queue_rows, timeout_s=deadline_s)
+        self._background = Background(
+            self._spool,
+            metrics,
+            max_rows=settings.shadow_queue_rows,
+            timeout_s=deadline_s * CANARY_SHARE,  # as long as a canary has: their timeouts are compared
+        )
         self._router = self._routes(metrics)
         self._server = HttpServer(self._router.handle, settings, listener, own, others)
         self._tasks: list[asyncio.Task[None]] = []

@@ -48,6 +48,8 @@ PREDICTION_SCHEMA = pl.Schema(
         "sampling_fraction": pl.Float64(),
         "routing": pl.String(),
         "degraded": pl.Boolean(),
+        "fallback_outcome": pl.String(),
+        "charged": pl.Boolean(),
     }
 )
 PAIRED_SCHEMA = pl.Schema(
@@ -60,8 +62,11 @@ PAIRED_SCHEMA = pl.Schema(
         "outcome": pl.String(),
         "score": pl.Float64(),
         "latency_us": pl.Int64(),
+        "charged": pl.Boolean(),
     }
 )
+# What a field had that was not written yet: the defaults of the records.
+_DEFAULTS = {"routing": "split", "degraded": False, "charged": True}
 # The first 48 bits of a UUIDv7 are the UNIX milliseconds of its making (RFC 9562, section 5.7).
 _ID_MS = (
     pl.col("prediction_id").str.slice(0, 13).str.replace("-", "", literal=True).str.to_integer(base=16, strict=False)
@@ -197,9 +202,7 @@ def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime,
 def _scan(files: list[Path], schema: pl.Schema) -> pl.LazyFrame:
     """Rows of files that may have been written before their record had all of its fields: those have the defaults."""
     rows = pl.scan_parquet(files, schema=schema, missing_columns="insert", hive_partitioning=False)
-    if "routing" not in schema:
-        return rows
-    return rows.with_columns(pl.col("routing").fill_null("split"), pl.col("degraded").fill_null(False))
+    return rows.with_columns(pl.col(name).fill_null(value) for name, value in _DEFAULTS.items() if name in schema)
 
 
 def _once(rows: pl.DataFrame, identity: list[str]) -> pl.DataFrame:

@@ -26,7 +26,10 @@ class ViewAge(Struct, frozen=True, kw_only=True):
 
 
 class PairedScore(Struct, frozen=True, kw_only=True):
-    """What another arm said of the same vector in the background. `score` is None unless `outcome` is `ok`."""
+    """What another arm said of the same vector in the background. `score` is None unless `outcome` is `ok`.
+
+    `charged`: as of a PredictionRecord, of the exchange that scored it in the background.
+    """
 
     arm: ArmName
     model_version: str
@@ -34,6 +37,7 @@ class PairedScore(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     score: float | None = None
     latency_us: int = 0
+    charged: bool = True
 
 
 class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_field="kind"):
@@ -43,6 +47,9 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1]. `routing` is
     `forced` where the caller named the arm: such rows are chosen, not drawn, and are no evidence. `degraded`: the online
     store was away, so every stored feature counts as missing.
+    `fallback_outcome` is how the arm of `fallback_from` failed. `charged`: whether the row counts for its canary's errors. All
+    rows of one exchange with the canary's model fail or succeed together, and all that meet one stall are late together, so
+    one of them counts, and the others are neither a failure nor a success.
     """
 
     prediction_id: str
@@ -68,6 +75,8 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     sampling_fraction: float = 1.0
     routing: Routing = "split"
     degraded: bool = False
+    fallback_outcome: Outcome | None = None
+    charged: bool = True
 
 
 class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="kind"):

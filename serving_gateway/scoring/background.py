@@ -1,7 +1,7 @@
 """Scores answered rows in the background by an arm that did not answer them: bounded, drop-first, batched.
 
-The shadow scores what others answered; in reverse, the baseline scores what the canary answered, so that the two can be
-compared row by row whichever answered. Nothing of it touches an answer.
+The shadow scores what others answered; in reverse, the baseline scores what the canary was asked for, so that the two can
+be compared row by row whichever answered, and whether or not the canary failed. Nothing of it touches an answer.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ class Background:
             shadow, reverse, fraction = call.served.shadow, call.served.reverse, call.served.state.shadow_fraction
             for row in call.rows:
                 by = row.arm.arm.triton_model if row.arm else None
-                if reverse is not None and row.arm is call.served.canary:
+                # What fell back from the canary too: else where rows are dropped, its failures would be left
+                if reverse is not None and (row.arm is call.served.canary or row.fallback_from == "canary"):
                     self._queue(reverse, row)
                 if shadow is not None and by != shadow.arm.triton_model and sampled(_SALT, row.prediction_id, fraction):
                     self._queue(shadow, row)
@@ -111,6 +112,7 @@ class Background:
                             outcome=outcome,
                             score=score,
                             latency_us=latency_us,
+                            charged=row is batch[0],
                         ),
                     )
                 )
@@ -121,7 +123,8 @@ class Background:
     def _compare(self, arm: LoadedArm, batch: Sequence[ScoringRow], scores: Sequence[float]) -> None:
         """Count how far `arm` is from what was answered. In reverse, it is the canary that was compared."""
         threshold = arm.contract.decision_threshold
-        pairs = list(zip(batch, scores, strict=True))
+        model = arm.arm.triton_model  # a row that fell back to it would be compared with itself
+        pairs = [(r, s) for r, s in zip(batch, scores, strict=True) if r.answered_by.arm.triton_model != model]
         self._metrics.compared(
             "shadow" if arm.name == "shadow" else "canary",
             [abs(score - row.score) for row, score in pairs],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from serving_gateway.arms import LoadedArm
-from serving_gateway.contracts.prediction import ArmName, PredictionRecord, Routing, ViewAge
+from serving_gateway.contracts.prediction import ArmName, Outcome, PredictionRecord, Routing, ViewAge
 
 if TYPE_CHECKING:
     from serving_gateway.scoring.call import Call
@@ -33,6 +33,8 @@ class ScoringRow(Struct):
     score: float = 0.0
     latency_us: int = 0
     fallback_from: ArmName | None = None
+    fallback_outcome: Outcome | None = None
+    charged: bool = True
     degraded: bool = False
 
     def record(self, served_at_us: int) -> PredictionRecord:
@@ -59,6 +61,8 @@ class ScoringRow(Struct):
             decision=self.decision,
             latency_us=self.latency_us,
             fallback_from=self.fallback_from,
+            fallback_outcome=self.fallback_outcome,
+            charged=self.charged,
             routing=self.routing,
             degraded=self.degraded,
         )

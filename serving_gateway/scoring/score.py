@@ -79,6 +79,9 @@ class Scorer:
 
     def _scored(self, arm: LoadedArm, pairs: Sequence[tuple[ScoringRow, float]]) -> None:
         now = time.perf_counter()  # uvloop's own clock ticks in milliseconds
+        if arm.name == "canary":
+            for row, _ in pairs[1:]:  # one exchange is one success, as it would have been one failure
+                row.charged = False
         finished = []
         latencies = []
         for row, score in pairs:
@@ -97,12 +100,14 @@ class Scorer:
     def _failed(self, arm: LoadedArm, rows: Sequence[ScoringRow], error: ScoreError) -> None:
         self._metrics.failed(arm.name, error.outcome, len(rows))
         first = rows[0].call
-        if arm is first.served.canary and (error.outcome != "timeout" or self._is_another_stall(first)):
+        charged = arm is first.served.canary and (error.outcome != "timeout" or self._is_another_stall(first))
+        if charged:
             first.canary_failed = True  # all that failed in one exchange are one failure: they do not say more than one
         for row in rows:
             call = row.call
             if arm is call.served.canary:
-                row.fallback_from = "canary"
+                row.fallback_from, row.fallback_outcome = "canary", error.outcome
+                row.charged = charged and row is rows[0]
                 self._lane(call.served.baseline).ask([row])
             elif error.outcome == "timeout":
                 call.fail(ApiError(504, f"the baseline did not answer in time: {error}"))

@@ -101,11 +101,12 @@ def test_files_from_before_a_field_are_read_with_its_default(client: redis.Redis
     ship(client, 0, [prediction(1)])
     land(client, tmp_path)
     [old] = tmp_path.glob("predictions/*/*.parquet")
-    pl.read_parquet(old, hive_partitioning=False).drop("routing").write_parquet(old)
-    ship(client, 100, [msgspec.structs.replace(prediction(2), routing="forced")])
+    pl.read_parquet(old, hive_partitioning=False).drop("routing", "charged").write_parquet(old)
+    ship(client, 100, [msgspec.structs.replace(prediction(2), routing="forced", charged=False)])
     land(client, tmp_path)
     assert read_predictions(tmp_path, *DAY)["routing"].to_list() == ["split", "forced"]
     assert read_trial(tmp_path, (1, 1))["routing"].to_list() == ["split", "forced"]
+    assert read_predictions(tmp_path, *DAY)["charged"].to_list() == [True, False]
 
 
 def test_an_empty_log_reads_as_an_empty_frame(client: redis.Redis, tmp_path: Path) -> None:

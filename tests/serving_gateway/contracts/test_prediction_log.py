@@ -80,11 +80,15 @@ def test_records_of_every_kind_survive_with_nan() -> None:
 
 def test_a_record_without_the_newer_fields_is_read() -> None:
     document = msgspec.msgpack.decode(encode_record(PREDICTION))
-    for name in ("views", "outcome", "fallback_from", "paired", "sampling_fraction", "routing"):
+    for name in ("views", "outcome", "fallback_from", "paired", "sampling_fraction", "routing", "charged"):
         del document[name]
     record = decode_record(msgspec.msgpack.encode(document))
     assert isinstance(record, PredictionRecord)
     assert (record.outcome, record.views, record.sampling_fraction, record.routing) == ("ok", [], 1.0, "split")
+    assert (record.fallback_outcome, record.charged) == (None, True)
+    paired = msgspec.msgpack.decode(encode_record(PAIRED))
+    del paired["paired"]["charged"]
+    assert decode_record(msgspec.msgpack.encode(paired)) == PAIRED
 
 
 def test_feedback_that_was_written_before_is_read() -> None:

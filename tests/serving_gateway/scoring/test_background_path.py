@@ -14,6 +14,7 @@ from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.background import MAX_BATCH, Background
 from serving_gateway.scoring.call import Call
+from serving_gateway.triton.errors import ScoreError
 from tests.serving_gateway.scoring.scripted import ScriptedArm, call_of, failing, served_by, value
 
 BASELINE = ScriptedArm("baseline", 0.1)
@@ -89,6 +90,29 @@ def test_what_the_canary_answered_is_scored_by_the_baseline_whatever_the_shadows
         (f"prediction-{n}", "baseline", 0.25) for n in range(4)
     ]
     assert {r.paired.triton_model for r in found} == {BASELINE.arm.triton_model}
+
+
+def test_what_fell_back_from_the_canary_is_scored_too_and_compared_with_nothing(spool: Spool) -> None:
+    """Else, where rows are dropped, only the canary's successes would lose theirs."""
+    metrics, reverse = Metrics(), ScriptedArm("baseline", 0.25)
+    served = served_by(BASELINE, canary=ScriptedArm("canary", 0.5), reverse=reverse)
+
+    async def run() -> None:
+        background = Background(spool, metrics, max_rows=10, timeout_s=1)
+        call = answered(served, 3)
+        call.rows[1].fallback_from = "canary"
+        background.offer([call])
+        await background.drain(timeout_s=5)
+
+    asyncio.run(run())
+    assert [r.prediction_id for r in recorded(spool)] == ["prediction-1"]
+    assert value(metrics, "serving_app_score_difference_count") == 0
+
+
+@pytest.mark.parametrize("says", [0.75, failing()])
+def test_one_row_of_an_exchange_is_charged_whether_it_fails_or_not(spool: Spool, says: float | ScoreError) -> None:
+    found = scored(spool, Metrics(), (served_by(BASELINE, shadow=ScriptedArm("shadow", says)), 4, BASELINE))
+    assert [r.paired.charged for r in found] == [True, False, False, False]
 
 
 def test_a_batch_is_of_one_arm_and_bounded(spool: Spool) -> None:

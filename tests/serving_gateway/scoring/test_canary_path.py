@@ -62,6 +62,11 @@ def answers(call: Call) -> list[tuple[str | None, float, str | None]]:
     return [(r.arm.name if r.arm else None, r.score, r.fallback_from) for r in call.rows]
 
 
+def charged(calls: Sequence[Call]) -> list[bool]:
+    """As the log will say it."""
+    return [row.record(0).charged for call in calls for row in call.rows]
+
+
 def test_each_arm_scores_its_rows_as_one_batch_and_order_is_kept(fixture: Fixture) -> None:
     baseline, canary = ScriptedArm("baseline", 0.1), ScriptedArm("canary", 0.9)
     places = [CANARY if n % 3 == 0 else BASELINE for n in range(6)]
@@ -111,7 +116,17 @@ def test_what_fails_in_one_exchange_is_one_failure(fixture: Fixture) -> None:
     calls = fixture.score(served_by(baseline, canary=canary), *[[CANARY]] * 30)
     assert all(answers(call) == [("baseline", 0.1, "canary")] for call in calls)
     assert fixture.charges.failed == [True]
+    assert charged(calls) == [True] + [False] * 29
+    assert {r.fallback_outcome for call in calls for r in call.rows} == {"error"}
     assert value(fixture.metrics, "serving_app_fallbacks_total") == 30
+
+
+def test_what_is_scored_in_one_exchange_is_one_success(fixture: Fixture) -> None:
+    """Else an exchange of thirty would count thirty times where it goes well and once where it fails."""
+    served = served_by(ScriptedArm("baseline", 0.1), canary=ScriptedArm("canary", 0.9))
+    calls = fixture.score(served, *[[CANARY]] * 30)
+    assert charged(calls) == [True] + [False] * 29
+    assert charged(fixture.score(served, [BASELINE] * 3)) == [True] * 3, "the baseline's rows are not the canary's"
 
 
 def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
@@ -119,6 +134,8 @@ def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
     calls = fixture.score(served_by(baseline, canary=canary), *[[CANARY]] * 30)
     assert all(answers(call) == [("baseline", 0.1, "canary")] for call in calls)
     assert fixture.charges.failed == [True]
+    assert charged(calls) == [True] + [False] * 29
+    assert {r.fallback_outcome for call in calls for r in call.rows} == {"timeout"}
 
 
 class Poisoned(ScriptedArm):
@@ -183,6 +200,7 @@ def test_a_canary_is_not_charged_for_time_that_others_took(fixture: Fixture) -> 
     (call,) = fixture.score(served, [CANARY], left_s=DEADLINE_S * 0.4)
     assert answers(call) == [("baseline", 0.1, "canary")]
     assert fixture.charges.failed == []
+    assert charged([call]) == [False]
 
 
 @pytest.mark.parametrize(("baseline", "status"), [(failing(), 503), (None, 504)])
