@@ -13,15 +13,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestration.backtest.arms import ACTOR, arm_of, begun, learned_by
 from orchestration.backtest.checkup import ended_window, judged
 from orchestration.backtest.models import Models
 from orchestration.backtest.trial_log import SOUND, CanaryFault, TrialLog
-from orchestration.backtest.walk import arm_of, begun, learned_by, moved
 from orchestration.health.policy import HealthPolicy
 from orchestration.health.thresholds import HealthThresholds
 from orchestration.health.verdict import WindowVerdict, judge_health, retraining_due
 from orchestration.ingestion.partitions import midnight
-from orchestration.rollout.decide import decide
+from orchestration.rollout.carry_out import following
+from orchestration.rollout.decide import Decision, GiveUp, RollBack, Settle, Wait, decide
 from orchestration.rollout.policy import Policy
 from orchestration.rollout.verdict import Verdict, judge
 from serving_gateway.contracts.rollout import BASIS_POINTS, RolloutState
@@ -81,7 +82,7 @@ class Course:
     @classmethod
     def of(cls, models: Models, rules: Rules, split: NDArray[np.int64], frozen: date, fault: CanaryFault = SOUND) -> "Course":
         """The platform on the day `frozen`, with the model that learned all before it."""
-        state = first_state(arm_of(frozen), actor="backtest", reason="first model", now=midnight(frozen))
+        state = first_state(arm_of(frozen), actor=ACTOR, reason="first model", now=midnight(frozen))
         return cls(models, rules, split, state, fault)
 
     @property
@@ -106,7 +107,7 @@ class Course:
 
     def begin(self, learned: date, now: datetime) -> None:
         """Put a challenger on trial at the policy's first step."""
-        self.state = begun(self.state, arm_of(learned), self.rules.rollout.rollout, now)
+        self.state = begun(self.state, learned, self.rules.rollout.rollout, now)
         first = self.models.world.asked_before(now)
         self.trial = TrialLog(first, self.fault, np.random.default_rng((SEED, first)))
         self._note(now, "on trial", learned, "the challenger is published")
@@ -143,7 +144,6 @@ class Course:
         due = retraining_due(verdict, self.rules.health.retraining, now=now, last=self.asked_for)
         if due.due and not self.trial and not self.challenger:
             self.asked_for, self.challenger = now, (now + TRAINS_FOR, now.date())
-            self.windows.clear()
             self._note(now, "retrained", now.date(), due.reason)
 
     def _walk(self, now: datetime) -> None:
@@ -154,11 +154,27 @@ class Course:
         labels = self.models.world.labels[self.trial.first : self.models.world.matured_by(now)]
         self.verdict = judge(self.trial.evidence(labels), self.rules.rollout.evidence)
         decision = decide(self.state, self.verdict, self.rules.rollout.rollout, now)
-        self.state, what = moved(self.state, decision, self.rules.rollout.rollout, now)
-        if what is not None:
-            self._note(now, what, learned, decision.reason)
+        if isinstance(decision, Wait):
+            return
+        self.state = following(
+            self.state, decision, self.rules.rollout, now, evidence="", actor=ACTOR, now=now
+        )
+        self._note(now, _what(decision, self.state), learned, decision.reason)
         if not on_trial(self.state):
             self.trial = None
+            if isinstance(decision, Settle):
+                self.windows.clear()
 
     def _note(self, at: datetime, what: What, model: date, why: str) -> None:
         self.events.append(Event(at, what, model, why))
+
+
+def _what(decision: Decision, state: RolloutState) -> What:
+    match decision:
+        case Settle():
+            return "settled"
+        case RollBack():
+            return "rolled back"
+        case GiveUp():
+            return "gave up"
+    return "promoted" if state.phase == "promoted" else "step"
