@@ -1,11 +1,13 @@
-"""Changes of the rollout: serve a baseline, try a canary, take a canary's traffic away."""
+"""Changes of the rollout: serve a baseline, try a canary, by hand or by steps, take a canary's traffic away."""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from orchestration.rollout.policy import RolloutPolicy
 from orchestration.rollout.trial import Trial
 from serving_gateway.contracts.rollout import Arm, RolloutState, basis_points
+from serving_gateway.control.steps import begin_trial
 from serving_gateway.control.store import RolloutStore, StaleGenerationError
 from serving_gateway.control.transitions import first_state, rolled_back, set_baseline, start_canary
 
@@ -62,6 +64,34 @@ def serve_canary(
     return store.change(transition)
 
 
+def lead(
+    store: RolloutStore, arm: Arm, policy: RolloutPolicy, *, actor: str, event_time: datetime, now: datetime
+) -> RolloutState:
+    """Put `arm`, whose contract is stored, on a trial that the policy's steps lead; returns the new state.
+
+    Raises:
+        SignatureMismatchError: its inputs are not the baseline's.
+        NotPossibleError: another trial is under way.
+        NoRolloutError: there is no baseline yet.
+    """
+    first = policy.steps[0]
+
+    def transition(state: RolloutState) -> RolloutState:
+        _same_signature(store, state.arms.baseline, arm)
+        return begin_trial(
+            state,
+            arm,
+            weight_bp=basis_points(first.weight),
+            shadow_fraction=first.shadow_fraction,
+            event_time=event_time,
+            actor=actor,
+            reason=f"try {arm.triton_model} by the policy's steps",
+            now=now,
+        )
+
+    return store.change(transition)
+
+
 def _weight_bp(weight: float) -> int:
     try:
         return basis_points(weight)
@@ -91,9 +121,10 @@ class RollbackDone:
     seconds: float
 
 
-def roll_back(store: RolloutStore, trial: Trial, *, reason: str, actor: str) -> RollbackDone:
+def roll_back(store: RolloutStore, trial: Trial, *, reason: str, actor: str, evidence: str = "") -> RollbackDone:
     """Set the weight of the model on trial to 0, end its shadow, and wait until every live gateway serves that.
 
+    `evidence` names the document on which it rests; empty where a person decided.
     A rollout that has moved on, even to a new trial of the same model, is left as it is: it was not what was judged.
     Raises TimeoutError naming gateways that lag, NoRolloutError when nothing is served.
     """
@@ -103,7 +134,8 @@ def roll_back(store: RolloutStore, trial: Trial, *, reason: str, actor: str) -> 
     def transition(state: RolloutState) -> RolloutState | None:
         nonlocal changed
         changed = Trial.of(state) == trial
-        return rolled_back(state, actor=actor, reason=reason, now=datetime.now(UTC)) if changed else None
+        now = datetime.now(UTC)
+        return rolled_back(state, actor=actor, reason=reason, now=now, evidence=evidence) if changed else None
 
     state = store.change(transition)
     served = store.wait_until_served(state, timeout_s=CONVERGENCE_TIMEOUT_S)

@@ -3,10 +3,25 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orchestration.rollout.policy import RolloutPolicy, Step
+from orchestration.rollout.policy import CriterionName, RolloutPolicy, Step
+from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 from serving_gateway.contracts.rollout import RolloutState, TrialMark
 from serving_gateway.control.transitions import on_trial
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict, and what it was found on: the trial, the position of the rollout's state then, the event time.
+
+    `baseline` is the Triton model that the trial's was compared with.
+    """
+
+    trial: Trial
+    position: tuple[int, int]
+    baseline: str
+    event_time: datetime
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,9 @@ def decide(state: RolloutState, verdict: Verdict, policy: RolloutPolicy, now: da
 def _patience(trial: TrialMark, policy: RolloutPolicy, missing: str, now: datetime) -> Decision:
     hours = _hours(datetime.fromisoformat(trial.began), now)
     if hours >= policy.longest_hours:
-        return GiveUp(f"undecided after {hours:.0f} h of event time, the policy allows {policy.longest_hours:g}: {missing}")
+        return GiveUp(
+            f"undecided after {hours:.0f} h of event time, the policy allows {policy.longest_hours:g}: {missing}"
+        )
     return Wait(missing)
 
 
@@ -75,30 +92,31 @@ def _beyond(state: RolloutState, at: int, policy: RolloutPolicy) -> Decision:
     if at == last and state.phase == "promoted":
         return Settle("everything that the last step asks for is there")
     step = min(at + 1, last)
-    return GoOn(f"everything that step {at} asks for is there: on to step {step} of {last}", step)
+    share = f"{policy.steps[step].weight * 100:g} % of the keys"
+    return GoOn(f"everything that step {at} asks for is there: on to step {step} of {last}, {share}", step)
 
 
 def _missing(trial: TrialMark, step: Step, verdict: Verdict, now: datetime) -> list[str]:
     if verdict.outcome == "error":
         return [f"the evidence cannot be judged, somebody has to look: {verdict.reason}"]
+    if not verdict.criteria:
+        return [verdict.reason]
     found = []
     left = step.hold_hours - _hours(datetime.fromisoformat(trial.entered), now)
     if left > 0:
-        found.append(f"{_duration(left)} of {step.hold_hours:g} h at this step are left")
-    for what, criterion, wanted in (("rows", "score_shift", step.rows), ("labels", "loss", step.labels)):
-        there = verdict.criterion(criterion).rows
-        if there < wanted:
-            found.append(f"{there} of {wanted} {what}")
-    found += [_not_passed(verdict, name) for name in step.needs if verdict.criterion(name).outcome != "pass"]
+        found.append(f"{_duration(left)} of the step's {step.hold_hours:g} h are left")
+    counted: tuple[tuple[str, CriterionName, int], ...] = (
+        ("rows that both scored", "score_shift", step.rows),
+        ("labels", "loss", step.labels),
+    )
+    for what, name, wanted in counted:
+        if verdict.criterion(name).rows < wanted:
+            found.append(f"{verdict.criterion(name).rows} of {wanted} {what}")
+    needed = [verdict.criterion(name) for name in step.needs]
+    found += [f"{one.name} has not passed: {one.reason}" for one in needed if one.outcome != "pass"]
     if step.approval and not trial.approved:
         found.append("somebody has to approve")
     return found
-
-
-def _not_passed(verdict: Verdict, name: str) -> str:
-    result = verdict.criterion(name)
-    more = f", about {result.more_rows} more rows are expected to decide" if result.more_rows else ""
-    return f"{name} has not passed: {result.reason}{more}"
 
 
 def _hours(since: datetime, now: datetime) -> float:

@@ -7,17 +7,13 @@ evidence is missing.
 import hashlib
 import math
 import os
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from orchestration.rollout.decide import Decision, GoOn
+from orchestration.rollout.decide import Decision, GoOn, Judged
 from orchestration.rollout.policy import Policy
-from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import Verdict
-from serving_gateway.contracts.rollout import RolloutState
 
 _DIGEST_CHARACTERS = 12
 
@@ -62,19 +58,17 @@ class EvidenceDocument(Struct, frozen=True, kw_only=True):
     policy_digest: str
 
 
-def evidence_document(
-    state: RolloutState, trial: Trial, verdict: Verdict, decision: Decision, policy: Policy, event_time: datetime
-) -> EvidenceDocument:
+def evidence_document(judged: Judged, decision: Decision, policy: Policy) -> EvidenceDocument:
     """The document of one decision."""
     step = decision.step if isinstance(decision, GoOn) else None
     return EvidenceDocument(
-        canary=trial.canary,
-        baseline=state.arms.baseline.triton_model,
-        trial=trial.since,
-        state=state.position,
-        event_time=event_time.isoformat(),
-        outcome=verdict.outcome,
-        reason=verdict.reason,
+        canary=judged.trial.canary,
+        baseline=judged.baseline,
+        trial=judged.trial.since,
+        state=judged.position,
+        event_time=judged.event_time.isoformat(),
+        outcome=judged.verdict.outcome,
+        reason=judged.verdict.reason,
         criteria=[
             Found(
                 name=one.name,
@@ -86,7 +80,7 @@ def evidence_document(
                 e_pass=_finite(one.e_pass),
                 more_rows=one.more_rows,
             )
-            for one in verdict.criteria
+            for one in judged.verdict.criteria
         ],
         decision=Decided(kind=type(decision).__name__, reason=decision.reason, step=step),
         policy_digest=hashlib.sha256(msgspec.json.encode(policy)).hexdigest(),
