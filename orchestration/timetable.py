@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 DAY = timedelta(days=1)
-# A challenger is judged on the last four weeks and learns from what lies before, no less than that.
+# A challenger's recipe is judged on the last four weeks after learning from what lies before, no less than that; then it
+# is fitted to all of them.
 HOLDOUT = timedelta(days=28)
 # Days that one request ingests at most: the next tick goes on with the rest.
 MAX_CATCH_UP = timedelta(days=31)
@@ -28,10 +29,11 @@ class TrainingWindows:
     holdout: tuple[date, date]
 
     @property
-    def config(self) -> dict[str, str]:
-        """As the model assets are configured."""
+    def config(self) -> dict[str, str | bool]:
+        """As the model assets are configured: the recipe is judged on the hold-out, the model learns from it too."""
         names = ("train_start", "train_end", "holdout_start", "holdout_end")
-        return dict(zip(names, (day.isoformat() for day in (*self.train, *self.holdout)), strict=True))
+        days = (day.isoformat() for day in (*self.train, *self.holdout))
+        return {**dict(zip(names, days, strict=True)), "refit": True}
 
 
 def completed_day(now: datetime, known: Collection[date]) -> date:

@@ -28,6 +28,11 @@ class TrainingConfig(dg.Config):
         "2013-04-01", description="First day of the hold-out that the metric gates judge; not before train_end."
     )
     holdout_end: str = Field("2013-05-01", description="Day after the hold-out's last.")
+    refit: bool = Field(
+        default=False,
+        description="Whether a recipe that passed its gates is fitted again, to the training window and the hold-out, "
+        "before it is registered: the newest days teach most. The trial then judges the model itself.",
+    )
 
 
 class ChampionConfig(TrainingConfig):
@@ -88,6 +93,7 @@ def _windows(config: TrainingConfig) -> Any:
         return Windows(
             train=parse_days(config.train_start, config.train_end),
             holdout=parse_days(config.holdout_start, config.holdout_end),
+            refit=config.refit,
         )
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

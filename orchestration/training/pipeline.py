@@ -15,10 +15,10 @@ from orchestration.training.gates import Gates
 from orchestration.training.holdout import Days, Holdout, judge_on, read_samples
 from orchestration.training.importance import permutation_importance
 from orchestration.training.onnx_model import parity
-from orchestration.training.recipe import window
+from orchestration.training.recipe import Fitted, Samples, window
 from orchestration.training.recipes import RECIPES, RecipeName
 from orchestration.training.registry import HOLDOUT_DAYS, Alias, log_training, register
-from serving_gateway.contracts import ModelContract, ViewLayout
+from serving_gateway.contracts import Input, ModelContract, ViewLayout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Windows:
-    """Half-open ranges of `sched_dep` days; the hold-out must not begin before the training window ends."""
+    """Half-open ranges of `sched_dep` days; the hold-out must not begin before the training window ends.
+
+    With `refit` a recipe that passed its gates is fitted again, to both windows: the newest days teach it most. The
+    hold-out then judges the recipe; the model itself is judged on trial.
+    """
 
     train: Days
     holdout: Days
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if self.holdout[0] < self.train[1]:
@@ -63,12 +68,12 @@ def train_and_register(
     like: ModelContract | None = None,
     source: str = "by hand",
 ) -> Registration:
-    """Train on the training window, export, prove parity, judge on the hold-out, register; the gates decide on `alias`.
+    """Train, export, prove parity, judge on the hold-out, perhaps refit, register; the gates decide on `alias`.
 
     Args:
         mlflow: the module or dagster-mlflow's resource, with an active run.
         training: folder of the training rows' partitions.
-        windows: training and hold-out days.
+        windows: training and hold-out days, and whether the model that is registered learns from both.
         views: Redis layout of the feature service, which travels in the contract.
         alias: registered-model alias to move to the new version if it passes its gates.
         recipe: how to train.
@@ -84,11 +89,13 @@ def train_and_register(
     inputs = like.inputs if like else model_inputs(vocabularies(rows))
     first, last = view_window(*windows.train)
     samples, unseen = window(rows, inputs, start=first, end=last), read_samples(training, inputs, windows.holdout)
-    fitted = RECIPES[recipe](samples, inputs)
-    worst = parity(fitted.onnx, samples.vectors, fitted.scores)
+    fitted, worst = _fitted(recipe, samples, inputs)
     holdout = judge_on(fitted.onnx, unseen, gates)
     importance = permutation_importance(fitted.onnx, unseen, inputs)
     figures = _figures(holdout, importance)
+    if windows.refit and holdout.gates.passed:
+        samples, last = samples.followed_by(unseen), view_window(*windows.holdout)[1]
+        fitted, worst = _fitted(recipe, samples, inputs)
     described = _described(recipe, windows)
     log_training(mlflow, {**fitted.parameters, **described}, {"holdout": holdout.metrics}, figures)
     mlflow.log_metric("onnx_parity", worst)
@@ -108,6 +115,12 @@ def train_and_register(
     return Registration(contract, holdout, len(samples.labels), worst, importance, figures)
 
 
+def _fitted(recipe: RecipeName, samples: Samples, inputs: Sequence[Input]) -> tuple[Fitted, float]:
+    """What the recipe makes of the samples, and its parity. Raises ParityError."""
+    fitted = RECIPES[recipe](samples, inputs)
+    return fitted, parity(fitted.onnx, samples.vectors, fitted.scores)
+
+
 def _figures(holdout: Holdout, importance: Mapping[str, float]) -> dict[str, "Figure"]:
     labels, scores = holdout.samples.labels, holdout.scores
     return {
@@ -119,7 +132,7 @@ def _figures(holdout: Holdout, importance: Mapping[str, float]) -> dict[str, "Fi
 
 def _described(recipe: RecipeName, windows: Windows) -> dict[str, str]:
     train, holdout = ("/".join(map(str, days)) for days in (windows.train, windows.holdout))
-    return {"recipe": recipe.value, "train_days": train, HOLDOUT_DAYS: holdout}
+    return {"recipe": recipe.value, "train_days": train, HOLDOUT_DAYS: holdout, "refit": str(windows.refit)}
 
 
 def _description(recipe: RecipeName, windows: Windows, holdout: Holdout, source: str) -> str:
@@ -128,5 +141,6 @@ def _description(recipe: RecipeName, windows: Windows, holdout: Holdout, source:
         f"Recipe {recipe.value}, trained on the days {windows.train[0]} to {windows.train[1]} (exclusive), judged on "
         f"{metrics.rows:,} of {windows.holdout[0]} to {windows.holdout[1]}: AUC {metrics.auc:.4f}, log-loss "
         f"{metrics.log_loss:.4f}, Brier {metrics.brier:.4f}, calibration error {metrics.calibration_error:.4f}.\n\n"
-        f"Gates {'passed' if holdout.gates.passed else 'failed'}: {holdout.gates.reason}.\n\nTrained {source}"
+        f"Gates {'passed' if holdout.gates.passed else 'failed'}: {holdout.gates.reason}."
+        f"{' Fitted again to both windows.' if windows.refit and holdout.gates.passed else ''}\n\nTrained {source}"
     )

@@ -24,6 +24,10 @@ class Samples:
     vectors: NDArray[np.float32]
     labels: NDArray[np.int8]
 
+    def followed_by(self, later: "Samples") -> "Samples":
+        """These rows and the later ones."""
+        return Samples(np.concatenate([self.vectors, later.vectors]), np.concatenate([self.labels, later.labels]))
+
 
 @dataclass(frozen=True)
 class Fitted:

@@ -78,7 +78,7 @@ def test_a_challenger_learns_from_all_but_the_last_four_weeks() -> None:
     assert windows.holdout == (date(2013, 4, 5), date(2013, 5, 3))
     assert windows.config == {
         "train_start": "2013-01-01", "train_end": "2013-04-05",
-        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
+        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03", "refit": True,
     }  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def test_a_challenger_is_asked_for_on_the_days_that_are_stored(scene: Scene) -> 
     assert asked.run_key == "2013-05-03"
     assert asked.run_config["ops"]["challenger_model"]["config"] == {
         "train_start": "2013-03-01", "train_end": "2013-04-05",
-        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
+        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03", "refit": True,
     }  # fmt: skip
 
 

@@ -27,24 +27,24 @@ def test_the_interval_covers_what_comes_true_only_where_the_scores_are_calibrate
     log_odds: float, covered: bool
 ) -> None:
     past = []
-    for seed in range(200):
-        p = scores(seed, 1500)
+    for seed in range(80):
+        p = scores(seed, 1000)
         past.append((estimated(p), window_health(drawn(shifted(p, log_odds), seed + 5000), p)))
     record = track_record(past)
     assert set(record) == set(FIGURES)
-    assert record["log_loss"].windows == 200
+    assert record["log_loss"].windows == 80
     for figure in ("log_loss", "brier"):
         found = record[figure]  # type: ignore[index]
         if covered:
             # 95 %, give or take four binomial deviations
-            assert 0.95 - 0.062 <= found.coverage <= 1
-            assert abs(found.optimism) < 4 * past[0][0][figure].deviation / math.sqrt(200)  # type: ignore[index]
+            assert 0.95 - 0.1 <= found.coverage <= 1
+            assert abs(found.optimism) < 4 * past[0][0][figure].deviation / math.sqrt(80)  # type: ignore[index]
         else:
             assert found.coverage < 0.2
-            assert found.optimism > 3 * past[0][0][figure].deviation / math.sqrt(200)  # type: ignore[index]
+            assert found.optimism > 3 * past[0][0][figure].deviation / math.sqrt(80)  # type: ignore[index]
     if covered:
-        assert 0.95 - 0.062 <= record["auc"].coverage <= 1
-        assert abs(record["auc"].optimism) < 0.004
+        assert 0.95 - 0.1 <= record["auc"].coverage <= 1
+        assert abs(record["auc"].optimism) < 0.008
 
 
 def test_windows_without_a_realised_figure_do_not_count() -> None:

@@ -35,11 +35,11 @@ def test_it_agrees_with_the_evaluation_of_models() -> None:
 
 def test_surprise_and_bias_of_calibrated_scores_scatter_as_their_noise_says() -> None:
     """Two hundred windows: both standardised figures have mean 0 and deviation 1, and those of other scores have not."""
-    windows = [health(seed) for seed in range(200)]
+    windows = [health(seed) for seed in range(100)]
     surprise = np.array([w.surprise / w.surprise_noise for w in windows])
     bias = np.array([w.calibration_bias / w.bias_noise for w in windows])
     for standardised in (surprise, bias):
-        assert abs(standardised.mean()) < 4 / math.sqrt(200)
+        assert abs(standardised.mean()) < 4 / math.sqrt(100)
         assert 0.85 < standardised.std() < 1.15
     worse = [health(seed, log_odds=0.3) for seed in range(50)]
     assert np.mean([w.surprise / w.surprise_noise for w in worse]) > 4

@@ -1,6 +1,7 @@
 """Rows to a registered version to a served one, on a real MLflow and a real Triton."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -44,9 +45,9 @@ NOTHING = Gates(**dict.fromkeys(Gates.__struct_fields__, Bound(min=1e9)))
 
 
 def run(settings: Settings, **options: object) -> Registration:
-    wanted = {"gates": ANYTHING, "recipe": RecipeName.lightgbm, **options}
+    wanted = {"gates": ANYTHING, "recipe": RecipeName.lightgbm, "windows": WINDOWS, "views": (), **options}
     with mlflow.start_run():
-        return train_and_register(mlflow, settings.lake / "training", WINDOWS, (), **wanted)
+        return train_and_register(mlflow, settings.lake / "training", **wanted)
 
 
 @pytest.mark.integration
@@ -71,6 +72,23 @@ def test_windows_do_not_share_a_row_and_lose_none(settings: Settings) -> None:
     assert result.parity < 1e-6
     assert result.holdout.metrics.auc > 0.7
     assert [i.vocabulary for i in result.contract.inputs[:2]] == [CARRIERS, ORIGINS]
+
+
+@pytest.mark.integration
+def test_a_recipe_that_passed_is_fitted_to_both_windows_and_one_that_failed_is_not(settings: Settings) -> None:
+    both = replace(WINDOWS, refit=True)
+    judged, refitted = run(settings, alias="champion"), run(settings, alias="challenger", windows=both)
+    failed = run(settings, alias="challenger", windows=both, gates=NOTHING)
+
+    assert (judged.training_samples, refitted.training_samples, failed.training_samples) == (4800, 6000, 4800)
+    assert refitted.holdout.metrics == judged.holdout.metrics, "the hold-out judges a model that has not seen it"
+    assert refitted.contract.artifact_digest != judged.contract.artifact_digest == failed.contract.artifact_digest
+    assert refitted.contract.training_start == judged.contract.training_start
+    assert (judged.contract.training_end[:13], refitted.contract.training_end[:13]) == (
+        "2013-01-08T23",
+        "2013-01-10T23",
+    )
+    assert mlflow.get_run(refitted.contract.mlflow_run_id).data.params["refit"] == "True"
 
 
 @pytest.mark.integration
