@@ -76,7 +76,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     The outcome is pass, fail, inconclusive or error. It is written to the MLflow run of a model that shadows, too.
     """
     from orchestration.rollout.evidence_plot import evidence_markdown
-    from orchestration.rollout.judgement import trial_evidence
+    from orchestration.rollout.judgement import registered_models, trial_evidence
     from orchestration.rollout.policy import shipped_policy
     from orchestration.rollout.verdict import judge
 
@@ -85,8 +85,9 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     trial = Trial.of(state)
     verdict, plot = Verdict("inconclusive", "no model is on trial"), None
     if state is not None and trial is not None:
-        baseline, now = state.arms.baseline.triton_model, store.event_now()
-        evidence = trial_evidence(Settings.load().lake, trial, baseline=baseline, now=now)
+        settings, baseline = Settings.load(), state.arms.baseline.triton_model
+        registered = registered_models(settings, store, state)
+        evidence = trial_evidence(settings.lake, trial, baseline=baseline, now=store.event_now(), registered=registered)
         verdict, plot = judge(evidence, policy), evidence_markdown(evidence, policy)
     metadata = verdict_metadata(trial, verdict)
     check = dg.AssetCheckResult(

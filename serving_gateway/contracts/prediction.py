@@ -47,9 +47,9 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     as float32 values in the ModelContract's order (NaN where missing); `score` is a probability in [0, 1]. `routing` is
     `forced` where the caller named the arm: such rows are chosen, not drawn, and are no evidence. `degraded`: the online
     store was away, so every stored feature counts as missing.
-    `fallback_outcome` is how the arm of `fallback_from` failed. `charged`: whether the row counts for its canary's errors. All
-    rows of one exchange with the canary's model fail or succeed together, and all that meet one stall are late together, so
-    one of them counts, and the others are neither a failure nor a success.
+    `fallback_outcome` is how the arm of `fallback_from` failed. `charged`: whether the row speaks for its exchange. All rows of
+    one exchange with a canary or a control fail or succeed together, after the same time, and all that meet one stall are
+    late together; so one of them is charged, and the others are neither a failure nor a success.
     """
 
     prediction_id: str

@@ -79,7 +79,7 @@ class Scorer:
 
     def _scored(self, arm: LoadedArm, pairs: Sequence[tuple[ScoringRow, float]]) -> None:
         now = time.perf_counter()  # uvloop's own clock ticks in milliseconds
-        if arm.name == "canary":
+        if arm.name != "baseline":  # its rows may have failed on the canary, which stands
             for row, _ in pairs[1:]:  # one exchange is one success, as it would have been one failure
                 row.charged = False
         finished = []

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from orchestration.rollout.evidence import Evidence, brier_differences
+from orchestration.rollout.evidence import Evidence
 from orchestration.rollout.policy import CriterionName, shipped_policy
 from orchestration.rollout.verdict import CRITERIA, CriterionResult, Verdict, judge, judge_criterion
 
@@ -118,13 +118,6 @@ def test_the_sentence_says_what_was_seen(name: CriterionName, differences: list[
 def test_a_verdict_on_nothing_has_no_tests() -> None:
     with pytest.raises(KeyError):
         Verdict("inconclusive", "no model is on trial").criterion("loss")
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1, 1.1])
-def test_a_score_that_is_no_probability_has_no_difference(bad: float) -> None:
-    labels, good = np.array([1.0]), np.array([0.5])
-    assert np.isnan(brier_differences(labels, good, np.array([bad]))).all()
-    assert np.isnan(brier_differences(labels, np.array([bad]), good)).all()
 
 
 def test_policy_is_frozen() -> None:

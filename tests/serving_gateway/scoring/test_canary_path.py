@@ -126,7 +126,12 @@ def test_what_is_scored_in_one_exchange_is_one_success(fixture: Fixture) -> None
     served = served_by(ScriptedArm("baseline", 0.1), canary=ScriptedArm("canary", 0.9))
     calls = fixture.score(served, *[[CANARY]] * 30)
     assert charged(calls) == [True] + [False] * 29
-    assert charged(fixture.score(served, [BASELINE] * 3)) == [True] * 3, "the baseline's rows are not the canary's"
+    assert charged(fixture.score(served, [BASELINE] * 3)) == [True] * 3, "only arms that are compared are counted so"
+
+
+def test_the_controls_exchanges_count_as_the_canarys(fixture: Fixture) -> None:
+    served = served_by(ScriptedArm("baseline", 0.1), control=ScriptedArm("control", 0.1))
+    assert charged(fixture.score(served, ["control"] * 2, ["control"])) == [True, False, False]
 
 
 def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
