@@ -11,28 +11,30 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestration.backtest.arms import ACTOR, arm_of, begun, learned_by
 from orchestration.backtest.checkup import ended_window, judged
 from orchestration.backtest.models import Models
+from orchestration.backtest.plan import SEED
 from orchestration.backtest.trial_log import SOUND, CanaryFault, TrialLog
+from orchestration.health.judged import answering
 from orchestration.health.policy import HealthPolicy
 from orchestration.health.thresholds import HealthThresholds
 from orchestration.health.verdict import WindowVerdict, judge_health, retraining_due
 from orchestration.ingestion.partitions import midnight
 from orchestration.rollout.carry_out import following
 from orchestration.rollout.decide import Decision, GiveUp, RollBack, Settle, Wait, decide
+from orchestration.rollout.pairing import Pair
 from orchestration.rollout.policy import Policy
 from orchestration.rollout.verdict import Verdict, judge
-from serving_gateway.contracts.rollout import BASIS_POINTS, RolloutState
+from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.contracts.split import place
 from serving_gateway.control.transitions import first_state, on_trial
 
 HOUR = timedelta(hours=1)
 # Event time of the daily look at the labels, and how long training, gates and publishing take.
 LOOKS_AT = 3
 TRAINS_FOR = HOUR
-SEED = 2013
 What = Literal["warned", "retrained", "on trial", "step", "promoted", "settled", "rolled back", "gave up"]
 
 
@@ -59,17 +61,16 @@ class Rules:
 class Course:
     """Where the year has come to.
 
-    `split` is the place of each row's key in the sticky split, in basis points. `answers` holds the score that each row's
-    caller got, `by` the ordinal of the day that its baseline learned to; both are filled as time goes by.
+    `answers` holds the score that each row's caller got, `by` the ordinal of the day that the model which was to answer it had learned to; both are filled as time goes by.
     """
 
     models: Models
     rules: Rules
-    split: NDArray[np.int64]
     state: RolloutState
     fault: CanaryFault = SOUND
     events: list[Event] = field(default_factory=list)
     windows: list[WindowVerdict] = field(default_factory=list)
+    judged: date | None = None
     trial: TrialLog | None = None
     verdict: Verdict | None = None
     asked_for: datetime | None = None
@@ -80,10 +81,10 @@ class Course:
         self.answers, self.by = np.full(n, np.nan), np.zeros(n, np.int64)
 
     @classmethod
-    def of(cls, models: Models, rules: Rules, split: NDArray[np.int64], frozen: date, fault: CanaryFault = SOUND) -> "Course":
+    def of(cls, models: Models, rules: Rules, frozen: date, fault: CanaryFault = SOUND) -> "Course":
         """The platform on the day `frozen`, with the model that learned all before it."""
         state = first_state(arm_of(frozen), actor=ACTOR, reason="first model", now=midnight(frozen))
-        return cls(models, rules, split, state, fault)
+        return cls(models, rules, state, fault)
 
     @property
     def serving(self) -> date:
@@ -108,38 +109,39 @@ class Course:
     def begin(self, learned: date, now: datetime) -> None:
         """Put a challenger on trial at the policy's first step."""
         self.state = begun(self.state, learned, self.rules.rollout.rollout, now)
-        first = self.models.world.asked_before(now)
-        self.trial = TrialLog(first, self.fault, np.random.default_rng((SEED, first)))
+        world = self.models.world
+        first = world.asked_before(now)
+        pair = Pair(self.state.arms.baseline.triton_model, arm_of(learned).triton_model)
+        self.trial = TrialLog(world, first, pair, self.fault, np.random.default_rng((SEED, first)))
         self._note(now, "on trial", learned, "the challenger is published")
 
     def _answer(self, now: datetime) -> None:
         """Serve what was asked in the hour before `now`, as the state says."""
         world = self.models.world
         rows = slice(world.asked_before(now - HOUR), world.asked_before(now))
-        self.answers[rows] = self.models.scores(self.serving, rows)
-        self.by[rows] = self.serving.toordinal()
-        if self.trial is None or self.state.arms.canary is None:
-            return
-        canary = self.models.scores(learned_by(self.state.arms.canary), rows)
-        weight = self.state.canary_weight_bp
-        placed = self.split[rows] < weight
-        control = self.split[rows] >= BASIS_POINTS - min(weight, BASIS_POINTS - weight)
-        self.trial.ask(self.answers[rows], canary, placed, control)
-        self.answers[rows] = self.trial.answers(rows.stop - rows.start)
+        baseline, canary = self.serving, self.state.arms.canary
+        self.answers[rows] = scores = self.models.scores(baseline, rows)
+        self.by[rows] = baseline.toordinal()
+        if self.trial and canary and rows.start < rows.stop:
+            arms = np.array([place(self.state.salt, key, self.state.canary_weight_bp) for key in world.keys(rows)])
+            sound = self.models.scores(learned_by(canary), rows)
+            self.answers[rows] = self.trial.ask(rows, scores, sound, arms)
+            self.by[rows][arms == "canary"] = learned_by(canary).toordinal()
 
     def _look(self, now: datetime) -> None:
         """Judge the window that ended last midnight; ask for a model where it is time."""
         window = ended_window(now.date(), self.rules.health)
         if window is None:
             return
-        world = self.models.world
+        world, model = self.models.world, learned_by(answering(self.state))
+        if model != self.judged:
+            self.windows, self.judged = [], model
         rows = world.of_days(*window)
-        ours = self.by[rows] == self.serving.toordinal()
-        scores = self.models.scores(self.serving, rows)[ours]
-        said = judged(window, world.labels[rows][ours], scores, self.rules.thresholds, self.rules.health)
+        ours = self.by[rows] == model.toordinal()
+        said = judged(window, world.labels[rows][ours], self.answers[rows][ours], self.rules.thresholds, self.rules.health)
         self.windows.append(said)
         if said.outcome == "bad":
-            self._note(now, "warned", self.serving, said.reason)
+            self._note(now, "warned", model, said.reason)
         verdict = judge_health(self.windows, self.rules.health.retraining)
         due = retraining_due(verdict, self.rules.health.retraining, now=now, last=self.asked_for)
         if due.due and not self.trial and not self.challenger:
@@ -151,8 +153,7 @@ class Course:
         assert self.trial is not None
         assert self.state.arms.canary is not None
         learned = learned_by(self.state.arms.canary)
-        labels = self.models.world.labels[self.trial.first : self.models.world.matured_by(now)]
-        self.verdict = judge(self.trial.evidence(labels), self.rules.rollout.evidence)
+        self.verdict = judge(self.trial.evidence(now), self.rules.rollout.evidence)
         decision = decide(self.state, self.verdict, self.rules.rollout.rollout, now)
         if isinstance(decision, Wait):
             return
@@ -162,8 +163,6 @@ class Course:
         self._note(now, _what(decision, self.state), learned, decision.reason)
         if not on_trial(self.state):
             self.trial = None
-            if isinstance(decision, Settle):
-                self.windows.clear()
 
     def _note(self, at: datetime, what: What, model: date, why: str) -> None:
         self.events.append(Event(at, what, model, why))

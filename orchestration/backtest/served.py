@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,12 @@ def served(rows: pl.DataFrame, views: Views, inputs: Sequence[Input]) -> Served:
         vectors(inputs_of(rows, views, current, inputs), inputs),
         {name: _ages(rows, frame, current[name]) for name, frame in views.items()},
     )
+
+
+def between(log: Served, asked: pl.Series, after: datetime, upto: datetime) -> Served:
+    """The requests made in (`after`, `upto`]; `asked` [n] says when each one of `log` was."""
+    here = slice(asked.search_sorted(after, side="right"), asked.search_sorted(upto, side="right"))
+    return Served(log.vectors[here], {view: ages[here] for view, ages in log.ages.items()})
 
 
 def _ages(rows: pl.DataFrame, frame: pl.DataFrame, current: pl.Series) -> NDArray[np.float64]:

@@ -1,126 +1,145 @@
-"""What the prediction log would hold of a trial: differences of the two models, row by row, and how the canary fails."""
+"""The prediction log of a simulated trial, in the columns of the real one, and how a canary may fail in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from orchestration.backtest.world import Floats
-from orchestration.rollout.evidence import Evidence, brier_differences
+from orchestration.backtest.world import Floats, World
+from orchestration.rollout.evidence import Evidence
+from orchestration.rollout.judgement import evidence_of
+from orchestration.rollout.pairing import Pair, log_odds
 
-# Of requests to a sound model, on either arm: errors and timeouts.
+# Of scores by a sound model, on either arm: errors and timeouts.
 USUAL_ERRORS = 0.002
-# Latencies are log-normal with this spread: a 90th percentile of 1.5 times the median.
-LATENCY_SPREAD = 0.3
-BLOCK = 4
-
-
-def _as_registered(scores: Floats) -> Floats:
-    return scores
+# Latencies are log-normal around this median with this spread: a 90th percentile of 1.5 times the median.
+LATENCY_US, LATENCY_SPREAD = 3_000, 0.3
+OVERCONFIDENCE = 1.6
 
 
 @dataclass(frozen=True)
 class CanaryFault:
-    """How the canary's serving differs from that of its registered model.
+    """How a canary differs from a sound one.
 
-    `errors` and `invalid` are shares of its requests that fail so, `latency` is its median over the baseline's; `served`
-    makes the scores that it answers, `registered` those of the model itself, of what a sound model would have said.
+    `errors` is the share of its scores that fail, `latency` its median over the baseline's, `scores` makes what its model
+    says of what a sound one would.
     """
 
     name: str
     what: str
     errors: float = USUAL_ERRORS
-    invalid: float = 0.0
     latency: float = 1.0
-    served: Callable[[Floats], Floats] = _as_registered
-    registered: Callable[[Floats], Floats] = _as_registered
-
-
-def log_odds(scores: Floats) -> Floats:
-    """ln(p / (1 - p))."""
-    odds: Floats = np.log(scores) - np.log1p(-scores)
-    return odds
+    scores: Callable[[Floats], Floats] = np.copy
 
 
 def overconfident(scores: Floats) -> Floats:
-    """Log-odds times 1.6: right about the order, wrong about the chances."""
-    spread: Floats = 1 / (1 + np.exp(-1.6 * log_odds(scores)))
-    return spread
+    """Log-odds OVERCONFIDENCE times as large: the order of the rows is right, the chances are not."""
+    odds: Floats = 1 / (1 + np.exp(-OVERCONFIDENCE * log_odds(scores)))
+    return odds
 
 
-SOUND = CanaryFault("none", "the canary serves what was registered")
+SOUND = CanaryFault("none", "the canary is as good as the challenger")
 CANARY_FAULTS = (
-    CanaryFault("broken canary", "5 % of its requests end in an error", errors=0.05),
+    CanaryFault("broken canary", "5 % of its scores end in an error", errors=0.05),
     CanaryFault("slow canary", "its median latency is 1.2 times the baseline's", latency=1.2),
-    CanaryFault("mis-calibrated canary", "the registered model's log-odds are 1.6 times too large", registered=overconfident),
+    CanaryFault("mis-calibrated canary", "the log-odds that it learned are 1.6 times too large", scores=overconfident),
 )
 
 
 @dataclass
 class TrialLog:
-    """The rows of one trial from `first` on, as far as they were asked. Everything drawn is drawn once a row."""
+    """What was logged since row `first` of the world. Whatever is drawn is drawn once a row, from `random`."""
 
+    world: World
     first: int
+    pair: Pair
     fault: CanaryFault
     random: np.random.Generator
+    predictions: list[pl.DataFrame] = field(default_factory=list)
+    paired: list[pl.DataFrame] = field(default_factory=list)
+    registered: list[Floats] = field(default_factory=list)
+    canary_requests: int = 0
 
-    def __post_init__(self) -> None:
-        self.baseline, self.canary, self.registered = np.empty(0), np.empty(0), np.empty(0)
-        self.placed, self.control = np.empty(0, bool), np.empty(0, bool)
-        self.baseline_failed, self.canary_failed, self.canary_invalid = (np.empty(0, bool) for _ in range(3))
-        self.latency = np.empty(0)
+    def ask(self, rows: slice, baseline: Floats, sound: Floats, arms: NDArray[np.str_]) -> Floats:
+        """Log the world's `rows`, the next ones; returns the scores that their callers got, float64 [n].
 
-    def ask(self, baseline: Floats, canary: Floats, placed: NDArray[np.bool_], control: NDArray[np.bool_]) -> None:
-        """Further rows: scores of both registered models [n], which ones the canary answers, which the control arm."""
-        n, fault = len(baseline), self.fault
-        registered = fault.registered(canary)
-        drawn, noise = self.random.random((3, n)), self.random.normal(size=n)
-        median = np.where(placed, fault.latency, 1.0)
-        for name, more in {
-            "baseline": baseline,
-            "registered": registered,
-            "canary": fault.served(registered),
-            "placed": placed,
-            "control": control,
-            "baseline_failed": drawn[0] < USUAL_ERRORS,
-            "canary_failed": drawn[1] < fault.errors,
-            "canary_invalid": drawn[2] < fault.invalid,
-            "latency": median * np.exp(LATENCY_SPREAD * noise),
-        }.items():
-            setattr(self, name, np.concatenate([getattr(self, name), more]))
+        Args:
+            rows: n of them.
+            baseline: probabilities by the baseline's model.
+            sound: probabilities by the challenger's.
+            arms: the arm that the split gives each row to.
+        """
+        placed = arms == "canary"
+        canary = self.fault.scores(sound)
+        self.registered.append(np.stack([baseline, canary]))
+        failed = self.random.random(len(baseline)) < self.fault.errors
+        answers = np.where(placed & ~failed, canary, baseline)
+        arm = np.where(placed & failed, "baseline", arms)
+        slower = np.where(placed, self.fault.latency, 1.0)
+        latency = LATENCY_US * slower * np.exp(LATENCY_SPREAD * self.random.normal(size=len(baseline)))
+        fell_back = placed & failed
+        asked = self.world.rows["event_timestamp"][rows]
+        ids = pl.Series(np.arange(rows.start, rows.stop)).cast(pl.String)
+        self.predictions.append(
+            pl.DataFrame({"prediction_id": ids, "request_id": ids, "event_time": asked, "served_at": asked}).with_columns(
+                arm=pl.Series(arm),
+                triton_model=pl.Series(np.where(arm == "canary", self.pair.canary, self.pair.baseline)),
+                # stands for the vector: the registered models are asked by the row's number in the trial
+                vector=pl.Series(np.arange(rows.start, rows.stop) - self.first, dtype=pl.Float32).reshape((-1, 1)).arr.to_list(),
+                score=pl.Series(answers),
+                latency_us=pl.Series(latency.astype(np.int64)),
+                outcome=pl.lit("ok"),
+                fallback_from=pl.when(pl.Series(fell_back)).then(pl.lit("canary")),
+                fallback_outcome=pl.when(pl.Series(fell_back)).then(pl.lit("error")),
+                charged=pl.lit(value=True),
+            )
+        )
+        self.paired.append(self._background(ids, baseline, canary, placed, failed))
+        self.canary_requests += int(placed.sum())
+        return answers
 
-    @property
-    def canary_requests(self) -> int:
-        """Requests that the canary was to answer so far."""
-        return int(self.placed.sum())
+    def evidence(self, now: datetime) -> Evidence:
+        """What production makes of the log at the event time `now`."""
+        if not self.predictions:
+            return Evidence()
+        registered = np.concatenate(self.registered, axis=1)
 
-    def answers(self, last: int) -> Floats:
-        """Scores that the callers of the `last` rows got: a canary that fails is answered for by the baseline."""
-        sound = ~(self.canary_failed | self.canary_invalid)
-        return np.where(self.placed & sound, self.canary, self.baseline)[len(self.baseline) - last :]
+        def asked_again(vectors: NDArray[np.float32]) -> tuple[Floats, Floats]:
+            of = vectors[:, 0].astype(np.int64)
+            return registered[0, of], registered[1, of]
 
-    def evidence(self, labels: Floats) -> Evidence:
-        """What is known of the trial when the labels [m] of its first m rows are."""
-        both = ~(self.baseline_failed | self.canary_failed | self.canary_invalid)
-        known = np.zeros(len(both), bool)
-        known[: len(labels)] = both[: len(labels)]
-        truth = labels[both[: len(labels)]]
-        # The baseline serves what was registered, so that the difference of the differences is the canary's alone.
-        shift = (log_odds(self.canary) - log_odds(self.registered))[both]
-        placed = self.placed
-        return Evidence(
-            errors=(self.canary_failed.astype(float) - self.baseline_failed)[placed],
-            invalid_outputs=self.canary_invalid[placed].astype(float),
-            score_shift=np.clip(shift, -1, 1),
-            latency=latency_blocks(self.latency[placed & ~self.canary_failed], self.latency[self.control]),
-            loss=brier_differences(truth, self.baseline[known], self.canary[known]),
+        predictions = pl.concat(self.predictions)
+        return evidence_of(
+            predictions,
+            pl.concat(self.paired),
+            self._labels(now),
+            pair=self.pair,
+            now=now,
+            registered=asked_again,
         )
 
+    def _background(
+        self, ids: pl.Series, baseline: Floats, canary: Floats, placed: NDArray[np.bool_], failed: NDArray[np.bool_]
+    ) -> pl.DataFrame:
+        """The baseline in reverse where the canary was to answer, the shadow elsewhere."""
+        failed = np.where(placed, self.random.random(len(baseline)) < USUAL_ERRORS, failed)
+        return pl.DataFrame(
+            {
+                "prediction_id": ids,
+                "arm": pl.Series(np.where(placed, "baseline", "shadow")),
+                "triton_model": pl.Series(np.where(placed, self.pair.baseline, self.pair.canary)),
+                "outcome": pl.Series(np.where(failed, "error", "ok")),
+                "score": pl.Series(np.where(placed, baseline, canary)),
+                "charged": pl.Series(np.ones(len(baseline), bool)),
+            }
+        )
 
-def latency_blocks(canary: Floats, control: Floats) -> Floats:
-    """Chance that a canary request is the slower one, beyond one half and doubled, of each BLOCK against BLOCK in time."""
-    blocks = min(len(canary), len(control)) // BLOCK
-    ours, theirs = (x[: blocks * BLOCK].reshape(blocks, BLOCK) for x in (canary, control))
-    slower: Floats = np.sign(ours[:, :, None] - theirs[:, None, :]).mean(axis=(1, 2))
-    return slower
+    def _labels(self, now: datetime) -> pl.DataFrame:
+        rows = slice(self.first, self.world.matured_by(now))
+        ids = pl.Series(np.arange(rows.start, rows.stop)).cast(pl.String)
+        return pl.DataFrame(
+            {"prediction_id": ids, "subject": ids, "label": self.world.labels[rows], "matures_at": self.world.matures[rows]}
+        )

@@ -37,20 +37,25 @@ class Usual:
 
 
 def usual_days(
-    rows: pl.DataFrame, served: Served, recent: Sequence[Mapping[str, float]], inputs: Sequence[Input], *, end: date
+    asked: pl.Series,
+    vectors: NDArray[np.float32],
+    recent: Sequence[Mapping[str, float]],
+    inputs: Sequence[Input],
+    *,
+    end: date,
 ) -> Usual:
     """Fitted to the requests of a training window, day by day.
 
     Args:
-        rows: their event_timestamp.
-        served: their vectors.
+        asked: when each was made, [n].
+        vectors: [n, k] in the order of `inputs`.
         recent: median ages in seconds by view of days before `end`, as they were served.
         inputs: of the model.
         end: the day after the last of the window.
     """
-    whole = frame_of(served.vectors, inputs)
+    whole = frame_of(vectors, inputs)
     last = view_window(end, end + DAY)[0]
-    past = past_windows(whole.with_columns(rows["event_timestamp"]), end=last, length=DAY)
+    past = past_windows(whole.with_columns(asked.alias("event_timestamp")), end=last, length=DAY)
     ranges, reference = usual_ranges(whole), sample(whole)
     outside = [outside_shares(window, ranges) for window in past]
     stale = [stale_shares(window, inputs) for window in past]
