@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Reports, served over HTTP: drift/, metrics/ and skew/."""
+        """Reports, served over HTTP: drift/, health/, metrics/ and skew/."""
         return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
 
     @property
@@ -109,6 +109,11 @@ class Settings:
     def rollout_policy(self) -> Path:
         """The TOML file of what rollout decisions rest on: error rates, margins, steps."""
         return _path(os.environ.get("ROLLOUT_POLICY_PATH"), ROOT / "orchestration" / "rollout" / "policy.toml")
+
+    @property
+    def health_policy(self) -> Path:
+        """The TOML file of the numbers that the verdict on the model's health rests on."""
+        return _path(os.environ.get("HEALTH_POLICY_PATH"), ROOT / "orchestration" / "health" / "policy.toml")
 
     @property
     def notices(self) -> Path:
@@ -169,6 +174,11 @@ class Settings:
     def cron_drift(self) -> str:
         """When the last day's requests are compared with the training window."""
         return os.environ.get("CRON_DRIFT") or "0 2 * * *"
+
+    @property
+    def cron_health(self) -> str:
+        """When the answering model is judged on its labels."""
+        return os.environ.get("CRON_HEALTH") or "30 2 * * *"
 
     @property
     def cron_skew(self) -> str:

@@ -13,8 +13,6 @@ DAY = timedelta(days=1)
 HOLDOUT = timedelta(days=28)
 # Days that one request ingests at most: the next tick goes on with the rest.
 MAX_CATCH_UP = timedelta(days=31)
-# Event time between two challengers that drift asks for.
-RETRAIN_EVERY = timedelta(days=28)
 
 
 class NotDueError(Exception):
@@ -79,12 +77,3 @@ def training_windows(now: datetime, stored: Collection[date]) -> TrainingWindows
         )
     cut = end - HOLDOUT
     return TrainingWindows((first, cut), (cut, end))
-
-
-def require_patience(as_of: datetime, last: datetime | None) -> None:
-    """Raise NotDueError while RETRAIN_EVERY has not passed in event time since drift asked `last` for a challenger."""
-    if last is not None and as_of < last + RETRAIN_EVERY:
-        raise NotDueError(
-            f"drift as of {as_of:%Y-%m-%d %H:%M} asks for a challenger, but one was requested for {last:%Y-%m-%d %H:%M}; "
-            f"the next may follow {RETRAIN_EVERY.days} days after that in event time"
-        )

@@ -51,6 +51,11 @@ report_drift = dg.define_asset_job(
     selection=["prediction_log", "drift_report"],
     description="Land the prediction log and compare the last day with the training window.",
 )
+judge_health = dg.define_asset_job(
+    "judge_health",
+    selection=["prediction_log", "usual_health", "model_health"],
+    description="Land the prediction log and judge the model that answers on its labels.",
+)
 check_skew = dg.define_asset_job(
     "check_skew",
     selection=["prediction_log", "skew_report"],

@@ -51,8 +51,8 @@ def daily_features(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 @dg.schedule(
     cron_schedule=_cron("CRON_TRAINING", _SETTINGS.cron_training),
     job_name="train_challenger",
-    default_status=RUNNING,
-    description="A challenger on all days until four weeks ago, judged on the four weeks since. It gets no traffic.",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="A challenger by the calendar, drift or not. Off: the model's health asks for one when it is due.",
 )
 @or_skip
 def weekly_challenger(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -79,6 +79,22 @@ def daily_drift_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     require_idle(context.instance, "report_drift")
     run_key = event_now().isoformat()
     require_new(context.instance, "report_drift", run_key)
+    return dg.RunRequest(run_key=run_key)
+
+
+@dg.schedule(
+    cron_schedule=_cron("CRON_HEALTH", _SETTINGS.cron_health),
+    job_name="judge_health",
+    default_status=RUNNING,
+    description="The answering model against its labels: two bad windows running ask for a new one.",
+)
+@or_skip
+def daily_health(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run for a stand of the event clock: a clock that rests has no new labels."""
+    _require_served()
+    require_idle(context.instance, "judge_health")
+    run_key = event_now().isoformat()
+    require_new(context.instance, "judge_health", run_key)
     return dg.RunRequest(run_key=run_key)
 
 

@@ -15,6 +15,7 @@ from orchestration.doctor.drift import check_drift
 from orchestration.doctor.features import check_features
 from orchestration.doctor.finding import Finding, Section
 from orchestration.doctor.gateway import check_gateway
+from orchestration.doctor.health import check_health
 from orchestration.doctor.prediction_log import check_prediction_log
 from orchestration.doctor.runs import check_runs
 from orchestration.doctor.services import check_services
@@ -34,6 +35,7 @@ CHECKS: dict[str, tuple[Check, Section]] = {
     "prediction log": (check_prediction_log, "3.5 Prediction log"),
     "dagster runs": (check_runs, "3.4 Dagster"),
     "drift report": (check_drift, "3.6 Drift"),
+    "model health": (check_health, "3.6 Drift"),
 }
 
 

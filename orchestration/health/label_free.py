@@ -38,7 +38,7 @@ class Estimate:
 class TrackRecord:
     """Of past windows: share whose realised value lay in the interval, and mean realised minus estimated value.
 
-    The intervals are made for a coverage of .95. Both are NaN of no windows.
+    The intervals are made for a coverage of .95.
     """
 
     windows: int
@@ -52,7 +52,7 @@ def estimated(scores: NDArray[np.floating]) -> Mapping[Figure, Estimate]:
     A label is 1 with chance p, independent of all others. Log-loss then has mean H(p) and variance
     p (1 - p) ln^2(p / (1 - p)) a row, the Brier score p (1 - p) and p (1 - p) (1 - 2p)^2. The AUC is that of every row
     as a 1 with weight p and a 0 with weight 1 - p; its deviation: J. A. Hanley and B. J. McNeil, "The meaning and use of the
-    area under a ROC curve", Radiology 143, 1982, formula 2. It is NaN where the scores leave no chance of both labels.
+    area under a ROC curve", Radiology 143, 1982, formula 2. It is left out of a single score.
 
     Raises ValueError where there are none.
     """
@@ -61,27 +61,27 @@ def estimated(scores: NDArray[np.floating]) -> Mapping[Figure, Estimate]:
         raise ValueError("without scores nothing can be estimated")
     variance = p * (1 - p)
     log_odds = np.log(p) - np.log1p(-p)
-    return {
+    found: dict[Figure, Estimate] = {
         "log_loss": Estimate(expected_log_loss(p), _deviation(variance * log_odds**2)),
         "brier": Estimate(float(variance.mean()), _deviation(variance * (1 - 2 * p) ** 2)),
-        "auc": _auc(p),
     }
+    return found | {"auc": _auc(p)} if len(p) > 1 else found
 
 
 def track_record(past: Sequence[tuple[Mapping[Figure, Estimate], WindowHealth]]) -> Mapping[Figure, TrackRecord]:
-    """How the estimates of past windows compare with what came true; windows without a realised figure do not count."""
-    return {figure: _record(figure, past) for figure in FIGURES}
+    """How the estimates of past windows compare with what came true; a figure of which no window knows both has no record."""
+    found = {figure: _record(figure, past) for figure in FIGURES}
+    return {figure: record for figure, record in found.items() if record is not None}
 
 
-def _record(figure: Figure, past: Sequence[tuple[Mapping[Figure, Estimate], WindowHealth]]) -> TrackRecord:
-    known = [(e[figure], float(getattr(health, figure))) for e, health in past]
-    known = [(estimate, value) for estimate, value in known if not math.isnan(value) and not math.isnan(estimate.value)]
-    if not known:
-        return TrackRecord(0, math.nan, math.nan)
-    inside = [low <= value <= high for (low, high), value in ((e.interval, value) for e, value in known)]
-    return TrackRecord(
-        len(known), float(np.mean(inside)), float(np.mean([value - estimate.value for estimate, value in known]))
-    )
+def _record(figure: Figure, past: Sequence[tuple[Mapping[Figure, Estimate], WindowHealth]]) -> TrackRecord | None:
+    known = [(e[figure], getattr(health, figure)) for e, health in past if figure in e]
+    pairs = [(estimate, float(value)) for estimate, value in known if value is not None]
+    if not pairs:
+        return None
+    inside = [low <= value <= high for (low, high), value in ((e.interval, value) for e, value in pairs)]
+    beyond = [value - estimate.value for estimate, value in pairs]
+    return TrackRecord(len(pairs), float(np.mean(inside)), float(np.mean(beyond)))
 
 
 def _deviation(variances: NDArray[np.float64]) -> float:
@@ -92,8 +92,6 @@ def _auc(p: NDArray[np.float64]) -> Estimate:
     from sklearn.metrics import roc_auc_score
 
     ones, zeros = float(p.sum()), float((1 - p).sum())
-    if len(p) < 2:
-        return Estimate(math.nan, math.nan)
     labels = np.repeat([1, 0], len(p))
     auc = float(roc_auc_score(labels, np.tile(p, 2), sample_weight=np.concatenate([p, 1 - p])))
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)

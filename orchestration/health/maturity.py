@@ -31,3 +31,17 @@ def label_watermark(
     above = predictions if ingested is None else predictions.filter(pl.col("event_time") >= ingested)
     first = above.join(labels, on="prediction_id", how="anti")["event_time"].min()
     return min(mature, first) if isinstance(first, datetime) else mature
+
+
+def late_labels(watermark: datetime, now: datetime, longest_wait: timedelta) -> str:
+    """What is wrong with the labels at the event time `now`; empty where they come as they should.
+
+    Late labels say nothing of the model: they blind whoever judges it.
+    """
+    waited = now - watermark
+    if waited <= longest_wait:
+        return ""
+    return (
+        f"labels are known up to {watermark:%Y-%m-%d %H:%M}, {waited / timedelta(hours=1):.0f} h behind the event clock; "
+        f"more than {longest_wait / timedelta(hours=1):g} h is late: are days ingested, does feedback come?"
+    )

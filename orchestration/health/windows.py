@@ -18,7 +18,7 @@ class WindowHealth:
     """Of `rows` labelled scores; every figure is a mean over them.
 
     `log_loss`: negative log-likelihood in nats. `expected_log_loss`: what it would be if the scores were calibrated, the
-    mean entropy H(p) = -p ln p - (1 - p) ln(1 - p). `brier`: squared error; `auc`: area under the ROC curve, NaN where one
+    mean entropy H(p) = -p ln p - (1 - p) ln(1 - p). `brier`: squared error; `auc`: area under the ROC curve, None where one
     label only occurs. `calibration_bias`: mean score minus share of label 1; above 0 the model warns too often.
     `calibration_error`: see `training.evaluation.CalibrationBins.error`.
 
@@ -31,7 +31,7 @@ class WindowHealth:
     log_loss: float
     expected_log_loss: float
     brier: float
-    auc: float
+    auc: float | None
     calibration_bias: float
     calibration_error: float
     label_share: float
@@ -105,7 +105,7 @@ def _checked(
     return truth, said
 
 
-def _auc(truth: NDArray[np.float64], said: NDArray[np.float64]) -> float:
+def _auc(truth: NDArray[np.float64], said: NDArray[np.float64]) -> float | None:
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(truth, said)) if truth.min() != truth.max() else math.nan
+    return float(roc_auc_score(truth, said)) if truth.min() != truth.max() else None

@@ -6,9 +6,11 @@ from typing import Any
 
 from orchestration.demo.dagster_runs import DagsterRuns
 
-SCHEDULES = ("daily_features", "weekly_challenger", "daily_drift_report", "daily_skew_check", "log_landing")
+SCHEDULES = (
+    "daily_features", "weekly_challenger", "daily_drift_report", "daily_health", "daily_skew_check", "log_landing",
+)  # fmt: skip
 # Sensors that start work unasked; tests switch them on when they want it.
-WORKING_SENSORS = ("ingest_completed_days",)
+WORKING_SENSORS = ("ingest_completed_days", "retrain_on_drift")
 _SCHEDULE = """query Schedule($of: ScheduleSelector!) { scheduleOrError(scheduleSelector: $of) { ... on Schedule {
     scheduleState { ...State } } } }"""
 _SENSOR = """query Sensor($of: SensorSelector!) { sensorOrError(sensorSelector: $of) { ... on Sensor {

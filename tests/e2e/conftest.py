@@ -34,7 +34,9 @@ DAY = timedelta(days=1)
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
-    **dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW", "CRON_LANDING"), "* * * * *"),
+    **dict.fromkeys(
+        ("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_HEALTH", "CRON_SKEW", "CRON_LANDING"), "* * * * *"
+    ),
 }
 
 
@@ -149,7 +151,9 @@ def told_demo(tmp_path_factory: pytest.TempPathFactory) -> ToldDemo:
     environment |= {"PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
     # At whatever hour the tests run, no schedule's run is under way when the demo ends.
-    environment |= dict.fromkeys(("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_SKEW"), "0 0 1 1 *")
+    environment |= dict.fromkeys(
+        ("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_HEALTH", "CRON_SKEW"), "0 0 1 1 *"
+    )
     command = [sys.executable, "-m", "orchestration.demo"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

@@ -49,8 +49,9 @@ def shadowed(platform: Platform) -> str:
 
 @pytest.fixture(scope="module")
 def incident(platform: Platform, shadowed: str) -> Iterator[str]:
-    """The same challenger with a share of the traffic, and a drift report: what the page is read with."""
+    """The same challenger with a share of the traffic, and the reports: what the page is read with."""
     platform.succeed("report_drift")
+    platform.succeed("judge_health")
     arm = standing(platform).arms.canary
     assert arm is not None
     state = serve_canary(platform.store, arm, weight=0.1, shadow_fraction=1.0, actor="test", now=datetime.now(UTC))

@@ -121,6 +121,7 @@ def test_the_log_is_landed_and_the_reports_on_it_written(a_minute: dict[str, Run
     assets = {
         "log_landing": "prediction_log",
         "daily_drift_report": "drift_report",
+        "daily_health": "model_health",
         "daily_skew_check": "skew_report",
     }
     for name, asset in assets.items():
@@ -154,11 +155,11 @@ def test_a_failed_run_is_told(today: Platform) -> None:
     assert "January" in notice.text
 
 
-def test_drift_asks_for_a_challenger(a_minute: dict[str, Run], today: Platform, automation: Automation) -> None:
+def test_bad_health_asks_for_a_challenger(a_minute: dict[str, Run], today: Platform, automation: Automation) -> None:
     """The failed check is reported through the webserver's own door for checks, as an outside job would."""
     report = {
-        "asset_key": "drift_report", "check_name": "inputs_have_not_drifted", "passed": False, "severity": "WARN",
-        "metadata": {"as_of": f"{TODAY}T00:10:00+00:00", "reason": "planted"},
+        "asset_key": "model_health", "check_name": "model_is_healthy", "passed": False, "severity": "WARN",
+        "metadata": {"as_of": f"{TODAY}T00:10:00+00:00", "outcome": "bad", "reason": "planted"},
     }  # fmt: skip
     answer = httpx.post(f"{today.settings.dagster_url}/report_asset_check/", json=report, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
@@ -171,7 +172,7 @@ def test_drift_asks_for_a_challenger(a_minute: dict[str, Run], today: Platform, 
     (run_id,) = tick["runIds"]
     tags, config = tags_and_config(today, run_id)
     today.runs.ask("mutation Stop($id: String!) { terminateRun(runId: $id, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }", {"id": run_id})  # fmt: skip
-    assert tags["drift/as_of"] == f"{TODAY}T00:10:00+00:00"
+    assert tags["health/as_of"] == f"{TODAY}T00:10:00+00:00"
     assert f"holdout_end: {TODAY}" in config
 
 

@@ -1,6 +1,6 @@
 """Which days are due."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -10,11 +10,9 @@ from orchestration.timetable import (
     DAY,
     HOLDOUT,
     MAX_CATCH_UP,
-    RETRAIN_EVERY,
     NotDueError,
     completed_day,
     missing_days,
-    require_patience,
     training_windows,
 )
 
@@ -102,16 +100,3 @@ def test_windows_hold_stored_days_before_now_and_no_other(stored: set[date], now
     assert end - cut == HOLDOUT <= cut - start
     assert days(start, end - DAY) <= stored
     assert start - DAY not in stored
-
-
-@pytest.mark.parametrize(
-    ("since", "patient"), [(timedelta(0), False), (RETRAIN_EVERY - DAY, False), (RETRAIN_EVERY, True), (-DAY, False)]
-)
-def test_drift_asks_once_in_four_weeks(since: timedelta, patient: bool) -> None:
-    last = at(date(2013, 5, 1))
-    if patient:
-        require_patience(last + since, last)
-    else:
-        with pytest.raises(NotDueError, match="28 days"):
-            require_patience(last + since, last)
-    require_patience(last, None)

@@ -40,6 +40,7 @@ def test_when_is_as_the_table_says(repository: dg.RepositoryDefinition, monkeypa
         "CRON_FEATURES": settings.cron_features,
         "CRON_TRAINING": settings.cron_training,
         "CRON_DRIFT": settings.cron_drift,
+        "CRON_HEALTH": settings.cron_health,
         "CRON_SKEW": settings.cron_skew,
         "CRON_LANDING": settings.cron_landing,
     }

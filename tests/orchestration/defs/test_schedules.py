@@ -21,10 +21,10 @@ from tests.servers import BIN, ROOT, free_port
 pytestmark = pytest.mark.integration
 NOW = datetime(2013, 5, 3, 6, tzinfo=UTC)
 EVERY = [
-    schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_skew_check,
-    schedules.log_landing,
+    schedules.daily_features, schedules.weekly_challenger, schedules.daily_drift_report, schedules.daily_health,
+    schedules.daily_skew_check, schedules.log_landing,
 ]  # fmt: skip
-BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_skew_check]
+BY_THE_CLOCK = [schedules.daily_drift_report, schedules.daily_health, schedules.daily_skew_check]
 
 
 class Scene:

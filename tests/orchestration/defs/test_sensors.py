@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.defs.common import DAILY_ASSETS
 from orchestration.defs.due import ATTEMPTS
-from orchestration.defs.sensors_data import AS_OF_TAG, DRIFT_CHECK, ingest_completed_days, retrain_on_drift
+from orchestration.defs.sensors_data import ingest_completed_days
 from orchestration.defs.sensors_rollout import CHANGES_A_TICK, record_rollout_changes
 from orchestration.notices.journal import read
 from orchestration.notices.notice import Notice
@@ -32,19 +32,6 @@ def arm(version: int) -> Arm:
 
 def by(actor: str, reason: str = "test") -> dict[str, object]:
     return {"actor": actor, "reason": reason, "now": datetime(2026, 5, 1, 12, tzinfo=UTC)}
-
-
-@dg.asset(name="drift_report", check_specs=[dg.AssetCheckSpec(DRIFT_CHECK.name, asset="drift_report")])
-def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """A drift check as its tags say."""
-    tags = context.run.tags
-    check = dg.AssetCheckResult(
-        check_name=DRIFT_CHECK.name,
-        passed=tags["drifted"] == "no",
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"as_of": tags["as_of"], "reason": "9 of 26 inputs drifted"},
-    )
-    return dg.MaterializeResult(check_results=[check])
 
 
 class Scene:
@@ -82,10 +69,6 @@ class Scene:
 
     def clock(self, time: str) -> None:
         self.store.advance_clock(datetime.fromisoformat(time).replace(tzinfo=UTC))
-
-    def reported(self, as_of: str, *, drifted: bool) -> None:
-        tags = {"as_of": f"{as_of}T00:00:00+00:00", "drifted": "yes" if drifted else "no"}
-        dg.materialize([report], instance=self.instance, tags=tags)
 
     def tick(self, sensor: dg.SensorDefinition) -> Asked:
         found = sensor(dg.build_sensor_context(instance=self.instance, cursor=self.cursor))
@@ -162,84 +145,6 @@ def test_an_ingestion_under_way_is_waited_for(scene: Scene) -> None:
     scene.computed("2013-02-01", "2013-02-10")
     scene.instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
     assert "of compute_day is under way" in scene.skipped(ingest_completed_days)
-
-
-def test_drift_asks_for_a_challenger_on_the_days_before_it(scene: Scene) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-05-20")
-    assert scene.skipped(retrain_on_drift) == "there is no drift report yet"
-    scene.reported("2013-05-01", drifted=False)
-    assert "as of 2013-05-01 00:00, has found no drift" in scene.skipped(retrain_on_drift)
-    scene.reported("2013-05-03", drifted=True)
-    result = scene.result(retrain_on_drift)
-    (asked,) = result.run_requests or []
-    assert asked.run_config["ops"]["challenger_model"]["config"] == {
-        "train_start": "2013-02-01", "train_end": "2013-04-05",
-        "holdout_start": "2013-04-05", "holdout_end": "2013-05-03",
-    }  # fmt: skip
-    assert asked.tags["drift/as_of"] == "2013-05-03T00:00:00+00:00"
-
-
-def test_drift_asks_once_in_four_weeks_of_event_time(scene: Scene) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-06-10")
-    keys_asked = []
-    for as_of in ("2013-05-03", "2013-05-10", "2013-05-30", "2013-05-31", "2013-06-07"):
-        scene.reported(as_of, drifted=True)
-        found = scene.tick(retrain_on_drift)
-        if isinstance(found, dg.SensorResult):
-            keys_asked += [request.run_key for request in found.run_requests or []]
-        else:
-            assert "the next may follow 28 days after" in str(found.skip_message)
-    assert keys_asked == ["drift:2013-05-03T00:00:00+00:00:1", "drift:2013-05-31T00:00:00+00:00:1"]
-
-
-def test_drift_that_a_later_report_no_longer_finds_asks_for_nothing(scene: Scene) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-05-20")
-    scene.reported("2013-05-03", drifted=True)
-    scene.reported("2013-05-10", drifted=False)
-    assert "has found no drift" in scene.skipped(retrain_on_drift)
-
-
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
-def test_a_challenger_that_came_to_nothing_is_asked_for_again_a_few_times(
-    scene: Scene, status: dg.DagsterRunStatus
-) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-05-20")
-    scene.reported("2013-05-03", drifted=True)
-    keys_asked = set()
-    for _ in range(ATTEMPTS):
-        asked = scene.asked(retrain_on_drift)
-        keys_asked.add(asked.run_key)
-        scene.ended(asked, "train_challenger", status)
-    assert len(keys_asked) == ATTEMPTS
-    assert f"3 times for {AS_OF_TAG} 2013-05-03" in scene.skipped(retrain_on_drift)
-
-
-def test_a_challenger_that_was_trained_is_asked_for_again_where_the_cursor_is_reset(scene: Scene) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-05-20")
-    scene.reported("2013-05-03", drifted=True)
-    asked = scene.asked(retrain_on_drift)
-    scene.ended(asked, "train_challenger", dg.DagsterRunStatus.SUCCESS)
-    assert "28 days" in scene.skipped(retrain_on_drift)
-    scene.cursor = None
-    assert scene.asked(retrain_on_drift).run_key != asked.run_key
-
-
-@pytest.mark.parametrize("metadata", [{}, {"as_of": "soon"}])
-def test_an_evaluation_that_is_not_ours_hides_none_of_ours(scene: Scene, metadata: dict[str, str]) -> None:
-    scene.stored("training_rows", "2013-02-01", "2013-05-20")
-    foreign = dg.AssetCheckEvaluation(DRIFT_CHECK.asset_key, DRIFT_CHECK.name, passed=False, metadata=metadata)
-    scene.instance.report_runless_asset_event(foreign)
-    assert scene.skipped(retrain_on_drift) == "there is no drift report yet"
-    scene.reported("2013-05-03", drifted=True)
-    scene.instance.report_runless_asset_event(foreign)
-    assert scene.asked(retrain_on_drift).tags[AS_OF_TAG] == "2013-05-03T00:00:00+00:00"
-
-
-def test_drift_without_enough_days_asks_for_nothing_and_forgets_nothing(scene: Scene) -> None:
-    scene.reported("2013-05-03", drifted=True)
-    assert "run ingest_and_compute" in scene.skipped(retrain_on_drift)
-    scene.stored("training_rows", "2013-02-01", "2013-05-02")
-    assert scene.result(retrain_on_drift).run_requests
 
 
 def observed(result: dg.SensorResult) -> list[tuple[int, str, str]]:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from orchestration.health.maturity import MATURES_AFTER, label_watermark
+from orchestration.health.maturity import MATURES_AFTER, label_watermark, late_labels
 
 NOW = datetime(2013, 5, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -47,3 +47,8 @@ def test_without_any_day_the_first_prediction_without_a_label_holds_it() -> None
     first = NOW - 30 * HOUR
     assert label_watermark(asked(first, first + HOUR), labelled(), set(), NOW) == first
     assert label_watermark(asked(first, first + HOUR), labelled("p0"), set(), NOW) == first + HOUR
+
+
+def test_labels_are_late_beyond_the_longest_wait_and_not_before() -> None:
+    assert late_labels(NOW - 50 * HOUR, NOW, 50 * HOUR) == ""
+    assert "51 h behind the event clock; more than 50 h is late" in late_labels(NOW - 51 * HOUR, NOW, 50 * HOUR)
