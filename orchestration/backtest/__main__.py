@@ -26,7 +26,13 @@ from orchestration.rollout.policy import Policy, PolicyError, read_policy
 from orchestration.settings import ROOT, Settings
 
 PAGE = ROOT / "docs" / "evidence.md"
-COLUMNS = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+COLUMNS = (
+    TextColumn("{task.description:24}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,9 @@ ACTOR = "backtest"
 
 def arm_of(learned: date) -> Arm:
     """The arm of a model."""
-    return Arm(model="flight_delay", version=learned.isoformat(), triton_model=f"flight_delay-{learned}", contract_digest="")
+    return Arm(
+        model="flight_delay", version=learned.isoformat(), triton_model=f"flight_delay-{learned}", contract_digest=""
+    )
 
 
 def learned_by(arm: Arm) -> date:

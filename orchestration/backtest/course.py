@@ -138,7 +138,9 @@ class Course:
             self.windows, self.judged = [], model
         rows = world.of_days(*window)
         ours = self.by[rows] == model.toordinal()
-        said = judged(window, world.labels[rows][ours], self.answers[rows][ours], self.rules.thresholds, self.rules.health)
+        said = judged(
+            window, world.labels[rows][ours], self.answers[rows][ours], self.rules.thresholds, self.rules.health
+        )
         self.windows.append(said)
         if said.outcome == "bad":
             self._note(now, "warned", model, said.reason)
@@ -157,9 +159,7 @@ class Course:
         decision = decide(self.state, self.verdict, self.rules.rollout.rollout, now)
         if isinstance(decision, Wait):
             return
-        self.state = following(
-            self.state, decision, self.rules.rollout, now, evidence="", actor=ACTOR, now=now
-        )
+        self.state = following(self.state, decision, self.rules.rollout, now, evidence="", actor=ACTOR, now=now)
         self._note(now, _what(decision, self.state), learned, decision.reason)
         if not on_trial(self.state):
             self.trial = None

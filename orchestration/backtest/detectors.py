@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -37,10 +37,10 @@ def daily_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]
     for check, verdict in said.items():
         yield from (Alarm(now, check, subject) for subject in verdict.unusual)
     drifted = drifted_features(usual, day)
-    verdict = judge_drift(drifted, compared=day.width, rows=day.height, usual_rows=usual.rows)
-    if verdict.outcome == "fail":
+    drift = judge_drift(drifted, compared=day.width, rows=day.height, usual_rows=usual.rows)
+    if drift.outcome == "fail":
         yield Alarm(now, "drift of half of the features", "")
-    if verdict.outcome != "inconclusive":
+    if drift.outcome != "inconclusive":
         yield from (Alarm(now, "PSI of a feature", name) for name in drifted)
 
 

@@ -1,6 +1,6 @@
 """Faults of the data, put into the views that the gateway reads from a moment on, or into the vectors that it makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from orchestration.backtest.served import Views
 
 Vectors = NDArray[np.float32]
 
-DELAYS = {
+DELAYS: Mapping[str, tuple[str, ...]] = {
     "origin_departures": ("e_org_dep_ewm1h_mean",),
     "carrier_origin_departures": ("e_co_dep_ewm2h_mean",),
     "carrier_arrivals": ("e_car_arr_ewm2h_mean",),
@@ -22,8 +22,11 @@ DELAYS = {
 }
 # What the features' computation clips delays to, in minutes.
 SHORTEST_DELAY, LONGEST_DELAY = -15, 180
-INSTANTS = {"tail_arrivals": ("last_arr_at",), "tail_departures": ("last_dep_at",)}
-BOARDS = {"origin_board": ("sched_at", "open_at"), "nyc_departures": ("dep_at", "late_dep_at")}
+INSTANTS: Mapping[str, tuple[str, ...]] = {"tail_arrivals": ("last_arr_at",), "tail_departures": ("last_dep_at",)}
+BOARDS: Mapping[str, tuple[str, ...]] = {
+    "origin_board": ("sched_at", "open_at"),
+    "nyc_departures": ("dep_at", "late_dep_at"),
+}
 NEW_YORK_BEHIND = timedelta(hours=4)
 BURST_VIEWS = ("carrier_arrivals", "dest_arrivals", "origin_departures")
 BURST_SHARE = 0.5

@@ -65,8 +65,8 @@ class Models:
         samples = self.world.samples(self.first, learned)
         recipe = json.dumps([dict(PARAMETERS), self.rounds, lgb.__version__], sort_keys=True)
         digest = hashlib.sha256(recipe.encode())
-        digest.update(samples.vectors)
-        digest.update(samples.labels)
+        digest.update(samples.vectors.tobytes())
+        digest.update(samples.labels.tobytes())
         kept = self.folder / f"{self.first}_{learned}_{digest.hexdigest()[:16]}.txt"
         if not kept.exists():
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -27,16 +27,17 @@ def alarms_without_drift(
         seed: of the draws.
     """
     random = np.random.default_rng(seed)
-    return [_asked(world, scores, (random.random(len(scores)) < scores) * 1.0, rules, start, end) for _ in range(years)]
+    redrawn = (world.relabelled((random.random(len(scores)) < scores).astype(np.float64)) for _ in range(years))
+    return [_asked(year, scores, rules, (start, end)) for year in redrawn]
 
 
-def _asked(world: World, scores: Floats, labels: Floats, rules: Rules, start: date, end: date) -> int:
+def _asked(world: World, scores: Floats, rules: Rules, replayed: tuple[date, date]) -> int:
     seen: list[WindowVerdict] = []
     asked: list[datetime] = []
-    window = window_days(start, rules.health.windows.days)
-    while window[1] <= end:
+    window = window_days(replayed[0], rules.health.windows.days)
+    while window[1] <= replayed[1]:
         rows = world.of_days(*window)
-        seen.append(judged(window, labels[rows], scores[rows], rules.thresholds, rules.health))
+        seen.append(judged(window, world.labels[rows], scores[rows], rules.thresholds, rules.health))
         now, policy = midnight(window[1]), rules.health.retraining
         if retraining_due(judge_health(seen, policy), policy, now=now, last=asked[-1] if asked else None).due:
             asked.append(now)

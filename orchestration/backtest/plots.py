@@ -1,8 +1,11 @@
 """The backtest's pictures."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from orchestration.backtest.results import Results, median_delay
 from orchestration.drift.folder import write_whole
@@ -13,7 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
-MARKS = {"retrained": ("#a60", "v", "asked for a model"), "promoted": ("#274", "^", "promoted"), "rolled back": ("#c22", "x", "rolled back")}
+MARKS = {
+    "retrained": ("#a60", "v", "asked for a model"),
+    "promoted": ("#274", "^", "promoted"),
+    "rolled back": ("#c22", "x", "rolled back"),
+}
 
 
 def write_plots(results: Results, folder: Path) -> Sequence[Path]:
@@ -21,8 +28,9 @@ def write_plots(results: Results, folder: Path) -> Sequence[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"backtest-year.png": year_plot(results), "backtest-faults.png": faults_plot(results)}
     for name, figure in figures.items():
-        # without the date and version that would make the same picture another file
-        write_whole(folder / name, lambda draft, f=figure: f.savefig(draft, format="png", dpi=DPI, metadata={"Software": None}))  # type: ignore[misc]
+        # without the version of the library, which would make the same picture another file
+        save = partial(figure.savefig, format="png", dpi=DPI, metadata={"Software": None})
+        write_whole(folder / name, save)
     return [folder / name for name in figures]
 
 
@@ -31,19 +39,26 @@ def year_plot(results: Results) -> "Figure":
     figure = new_figure(9.0, 6.0)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     days = [week.first for week in results.weeks]
-    regimes = (("frozen", "#999", "frozen"), ("ours", "#135", "the platform"), ("weekly", "#d80", "retrained every week"))
+    regimes = (
+        ("frozen", "#999", "frozen"),
+        ("ours", "#135", "the platform"),
+        ("weekly", "#d80", "retrained every week"),
+    )
     for name, colour, label in regimes:
-        above.plot(days, [getattr(week, name) for week in results.weeks], color=colour, label=label, linewidth=1.4)  # type: ignore[arg-type]
+        above.plot(days, [getattr(week, name) for week in results.weeks], color=colour, label=label, linewidth=1.4)
     for name, colour, _ in regimes[:2]:
         over = [getattr(week, name) - week.weekly for week in results.weeks]
-        below.plot(days, over, color=colour, drawstyle="steps-post")  # type: ignore[arg-type]
+        below.plot(days, over, color=colour, drawstyle="steps-post")
     _mark(below, results)
     above.set_ylabel("log-loss of the week, nats a row")
     below.set_ylabel("over weekly retraining's")
     below.axhline(0, color="#d80", linewidth=0.8)
     above.legend(fontsize=8)
     below.legend(fontsize=8, loc="upper right")
-    above.set_title(f"{results.share:.0%} of weekly retraining's gain with {len(results.retrains)} retrains of {len(results.weeks)}", fontsize=10)
+    above.set_title(
+        f"{results.share:.0%} of weekly retraining's gain with {len(results.retrains)} retrains of {len(results.weeks)}",
+        fontsize=10,
+    )
     return figure
 
 
@@ -70,6 +85,8 @@ def faults_plot(results: Results) -> "Figure":
 
 def _mark(axes: "Axes", results: Results) -> None:
     for what, (colour, marker, label) in MARKS.items():
-        at = [event.at for event in results.events if event.what == what]
-        if at:
-            axes.plot(at, [0] * len(at), marker, color=colour, label=label, markersize=6)  # type: ignore[arg-type]
+        at = np.array(
+            [event.at.replace(tzinfo=None) for event in results.events if event.what == what], "datetime64[s]"
+        )
+        if len(at):
+            axes.plot(at, [0] * len(at), marker, color=colour, label=label, markersize=6)

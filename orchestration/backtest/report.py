@@ -13,6 +13,7 @@ from orchestration.drift.folder import write_whole
 
 BEGIN, END = "<!-- backtest -->", "<!-- /backtest -->"
 NOT_CAUGHT = "not caught"
+NONE = "-"
 
 
 class PageError(Exception):
@@ -97,8 +98,10 @@ def _timeline(results: Results) -> Iterator[str]:
             warned.append(f"{event.at:%d %b}")
         if event.what == "retrained":
             retrain = next(one for one in results.retrains if one.asked == event.at)
-            cells = [_when(results, event.model, what) for what in ("retrained", "on trial", "step", "promoted", "settled")]
-            gain = "–" if retrain.gain is None else f"{retrain.gain:+.4f}"
+            cells = [
+                _when(results, event.model, what) for what in ("retrained", "on trial", "step", "promoted", "settled")
+            ]
+            gain = NONE if retrain.gain is None else f"{retrain.gain:+.4f}"
             yield f"| {', '.join(warned)} | {' | '.join(cells)} | {_ended(results, event.model)} | {gain} |"
             warned = []
 
@@ -139,7 +142,7 @@ def _faults(results: Results) -> Iterator[str]:
 
 
 def _when(results: Results, model: object, what: str) -> str:
-    return next((f"{e.at:%d %b %H:%M}" for e in results.events if e.model == model and e.what == what), "–")
+    return next((f"{e.at:%d %b %H:%M}" for e in results.events if e.model == model and e.what == what), NONE)
 
 
 def _ended(results: Results, model: object) -> str:
@@ -157,6 +160,4 @@ def _hours(delay: timedelta | None) -> float | None:
 
 def _delay(delay: timedelta | None) -> str:
     hours = _hours(delay)
-    return "–" if hours is None else f"{hours:.0f} h"
-
-
+    return NONE if hours is None else f"{hours:.0f} h"

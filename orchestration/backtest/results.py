@@ -78,7 +78,7 @@ def caught_by(runs: Sequence[Caught]) -> str | None:
 
 def median_delay(runs: Sequence[Caught]) -> timedelta | None:
     """Over all runs; one that caught nothing counts as the longest. None where the median is such a run."""
-    known = sorted((run.delay for run in runs if run.delay is not None))
+    known = sorted(run.delay for run in runs if run.delay is not None)
     middle = (len(runs) - 1) // 2
     return known[middle] if middle < len(known) else None
 

@@ -84,11 +84,15 @@ class TrialLog:
         asked = self.world.rows["event_timestamp"][rows]
         ids = pl.Series(np.arange(rows.start, rows.stop)).cast(pl.String)
         self.predictions.append(
-            pl.DataFrame({"prediction_id": ids, "request_id": ids, "event_time": asked, "served_at": asked}).with_columns(
+            pl.DataFrame(
+                {"prediction_id": ids, "request_id": ids, "event_time": asked, "served_at": asked}
+            ).with_columns(
                 arm=pl.Series(arm),
                 triton_model=pl.Series(np.where(arm == "canary", self.pair.canary, self.pair.baseline)),
                 # stands for the vector: the registered models are asked by the row's number in the trial
-                vector=pl.Series(np.arange(rows.start, rows.stop) - self.first, dtype=pl.Float32).reshape((-1, 1)).arr.to_list(),
+                vector=pl.Series(np.arange(rows.start, rows.stop) - self.first, dtype=pl.Float32)
+                .reshape((-1, 1))
+                .arr.to_list(),
                 score=pl.Series(answers),
                 latency_us=pl.Series(latency.astype(np.int64)),
                 outcome=pl.lit("ok"),
@@ -141,5 +145,10 @@ class TrialLog:
         rows = slice(self.first, self.world.matured_by(now))
         ids = pl.Series(np.arange(rows.start, rows.stop)).cast(pl.String)
         return pl.DataFrame(
-            {"prediction_id": ids, "subject": ids, "label": self.world.labels[rows], "matures_at": self.world.matures[rows]}
+            {
+                "prediction_id": ids,
+                "subject": ids,
+                "label": self.world.labels[rows],
+                "matures_at": self.world.matures[rows],
+            }
         )

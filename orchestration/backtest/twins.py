@@ -107,9 +107,7 @@ def canary_twins(
     for fault in faults:
         new = [one for one in _failures(models, rules, start, learned, fault) if one not in known]
         since = midnight(start)
-        found[fault.name] = (
-            Caught(since, new[0][0], new[0][1] - since, new[0][2]) if new else Caught(since, None, None)
-        )
+        found[fault.name] = Caught(since, new[0][0], new[0][1] - since, new[0][2]) if new else Caught(since, None, None)
     return found
 
 
@@ -121,10 +119,9 @@ def _failures(
     course.begin(learned, midnight(start))
     assert course.trial is not None
     log = course.trial
-    for now in course.run(start, start + TRIAL_DAYS * DAY):
-        if course.trial is not log:
-            break
-    if course.verdict is None or course.verdict.outcome != "fail":
+    hours = course.run(start, start + TRIAL_DAYS * DAY)
+    now = next((hour for hour in hours if course.trial is not log), None)
+    if now is None or course.verdict is None:
         return []
     return [(c.name, now, log.canary_requests) for c in course.verdict.criteria if c.outcome == "fail"]
 

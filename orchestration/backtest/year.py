@@ -1,6 +1,6 @@
 """The whole backtest: the platform's year, the no-drift years, the textbook's alarms, the faults."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -25,9 +25,7 @@ DAY = timedelta(days=1)
 STRETCH = 28 * DAY
 
 
-def backtest(
-    models: Models, plan: Plan, rules: Rules, features: Path, progress: Progress
-) -> Results:
+def backtest(models: Models, plan: Plan, rules: Rules, features: Path, progress: Progress) -> Results:
     """Run it all; `features` is the lake's folder of views."""
     world = models.world
     course = _course(models, plan, rules, progress)
@@ -37,6 +35,7 @@ def backtest(
     scores = (models.scores(plan.start, rows), course.answers[rows], fresh)
     frozen, ours, weekly = (log_losses(labels, of) for of in scores)
     usual = _usual(world, plan, features)
+    twins = DataTwins(models, rules, usual, features, _champions(course.events, plan.start))
     return Results(
         plan=plan,
         rules=rules,
@@ -48,7 +47,7 @@ def backtest(
         redrawn=_redrawn(models, rules, plan),
         data_alarms=_data_alarms(world, plan, usual, features, progress),
         watched_days=(plan.end - plan.start).days - 1,
-        faults=_faults(models, rules, plan, course, usual, features, progress),
+        faults=_faults(twins, plan, progress),
     )
 
 
@@ -135,18 +134,18 @@ def _serve(world: World, features: Path, start: date, end: date) -> Served:
     return served(world.rows[world.of_days(start, end)], stored_views(features, start, end), world.inputs)
 
 
-def _faults(
-    models: Models, rules: Rules, plan: Plan, course: Course, usual: Usual, features: Path, progress: Progress
-) -> dict[str, list[Caught]]:
-    def champion(day: date) -> date:
-        return max([plan.start, *(event.model for event in course.events if event.what == "promoted" and event.at.date() < day)])
-
-    twins = DataTwins(models, rules, usual, features, champion)
+def _faults(twins: DataTwins, plan: Plan, progress: Progress) -> dict[str, list[Caught]]:
     found: dict[str, list[Caught]] = {}
     done = progress("twin runs of faults", plan.dates)
     for since in plan.fault_moments():
-        of_canary = canary_twins(models, rules, since.date())
+        of_canary = canary_twins(twins.models, twins.rules, since.date())
         for name, caught in {**twins.run(since), **of_canary}.items():
             found.setdefault(name, []).append(caught)
         done()
     return found
+
+
+def _champions(events: Sequence[Event], first: date) -> Callable[[date], date]:
+    """The model that answered everything on a day."""
+    promoted = [(event.at.date(), event.model) for event in events if event.what == "promoted"]
+    return lambda day: max([first, *(model for since, model in promoted if since < day)])
