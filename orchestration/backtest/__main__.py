@@ -70,7 +70,7 @@ def run(settings: Settings, plan: Plan, rollout: Policy, health: HealthPolicy, s
         make_lake(settings.lake, settings.flights_source, plan.first, plan.end)
         done()
     world = World.read(settings.lake / "training", plan.first, plan.end, learned=plan.start)
-    models = Models(world, plan.first, settings.home / "backtest" / "models")
+    models = Models(world, plan.first, settings.home / "backtest" / "models", plan.rounds)
     history = (plan.first, plan.start)
     origins = [learned for (_, learned), _ in rolling_origins(history, health)]
     needed = sorted({*origins, *plan.mondays})

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from orchestration.ingestion.partitions import days, midnight
+from orchestration.training.lightgbm_recipe import ROUNDS
 
 WEEK = timedelta(days=7)
 QUARTER_DAYS = 91
@@ -21,7 +22,7 @@ class Plan:
     """History [`first`, `start`) fits the first model and all thresholds; the days [`start`, `end`) are replayed.
 
     `start` is a Monday and the replay is whole weeks long. `redrawn` is the number of no-drift years, `dates` the number of
-    twin runs of each fault.
+    twin runs of each fault, `rounds` the number of trees of each model.
     """
 
     first: date = date(2013, 1, 1)
@@ -29,6 +30,7 @@ class Plan:
     end: date = date(2013, 12, 30)
     redrawn: int = 20
     dates: int = 5
+    rounds: int = ROUNDS
 
     def __post_init__(self) -> None:
         if self.start.weekday() or self.end.weekday() or self.end <= self.start:
