@@ -17,6 +17,7 @@ from orchestration.backtest.checkup import ended_window, judged
 from orchestration.backtest.models import Models
 from orchestration.backtest.plan import SEED
 from orchestration.backtest.trial_log import SOUND, CanaryFault, TrialLog
+from orchestration.features.views import view_window
 from orchestration.health.judged import answering
 from orchestration.health.policy import HealthPolicy
 from orchestration.health.thresholds import HealthThresholds
@@ -92,9 +93,9 @@ class Course:
         return learned_by(self.state.arms.baseline)
 
     def run(self, start: date, end: date) -> Iterator[datetime]:
-        """From midnight of `start` to that of `end`; yields the event time after every hour."""
-        now = midnight(start)
-        while now < midnight(end):
+        """Through the requests for flights of the days [start, end); yields the event time after every hour."""
+        now, last = view_window(start, end)
+        while now < last:
             now += HOUR
             self._answer(now)
             if now.hour == LOOKS_AT:

@@ -52,7 +52,7 @@ def year_plot(results: Results) -> "Figure":
     _mark(below, results)
     above.set_ylabel("log-loss of the week, nats a row")
     below.set_ylabel("over weekly retraining's")
-    below.axhline(0, color="#d80", linewidth=0.8)
+    below.axhline(0, color="#d80", linewidth=0.8, label="retrained every week")
     above.legend(fontsize=8)
     below.legend(fontsize=8, loc="upper right")
     above.set_title(

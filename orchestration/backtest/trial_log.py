@@ -17,7 +17,7 @@ from orchestration.rollout.pairing import Pair, log_odds
 USUAL_ERRORS = 0.002
 # Latencies are log-normal around this median with this spread: a 90th percentile of 1.5 times the median.
 LATENCY_US, LATENCY_SPREAD = 3_000, 0.3
-OVERCONFIDENCE = 1.6
+OVERCONFIDENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ SOUND = CanaryFault("none", "the canary is as good as the challenger")
 CANARY_FAULTS = (
     CanaryFault("broken canary", "5 % of its scores end in an error", errors=0.05),
     CanaryFault("slow canary", "its median latency is 1.2 times the baseline's", latency=1.2),
-    CanaryFault("mis-calibrated canary", "the log-odds that it learned are 1.6 times too large", scores=overconfident),
+    CanaryFault("mis-calibrated canary", "the log-odds that it learned are twice too large", scores=overconfident),
 )
 
 

@@ -16,6 +16,7 @@ from orchestration.backtest.models import Models
 from orchestration.backtest.served import Served, between, served, stored_views
 from orchestration.backtest.trial_log import CANARY_FAULTS, SOUND, CanaryFault
 from orchestration.backtest.usual import Usual
+from orchestration.features.views import view_window
 from orchestration.health.maturity import label_watermark, late_labels
 from orchestration.ingestion.partitions import days, midnight
 
@@ -74,7 +75,8 @@ class DataTwins:
             now = midnight(day) + timedelta(hours=CHECKS_AT)
             yield from daily_alarms(between(log, asked, now - DAY, now), self.usual, now)
             now = midnight(day) + timedelta(hours=LOOKS_AT)
-            if late_labels(_watermark(since, now, fault), now, self.rules.health.windows.longest_wait):
+            watermark = _watermark(asked.filter(asked < now), since, now, fault)
+            if late_labels(watermark, now, self.rules.health.windows.longest_wait):
                 yield Alarm(now, "label watermark", "")
             window = ended_window(day, self.rules.health)
             if window and window[0] >= start and not (fault and fault.labels_late):
@@ -100,13 +102,13 @@ class DataTwins:
 def canary_twins(
     models: Models, rules: Rules, start: date, faults: Sequence[CanaryFault] = CANARY_FAULTS
 ) -> dict[str, Caught]:
-    """Trials of the same challenger from midnight of `start`, a Monday's model, with each fault and without."""
+    """Trials of the same challenger, the last Monday's, from the first request for `start` on, with each fault and without."""
     learned = start - timedelta(days=start.weekday())
     known = set(_failures(models, rules, start, learned, SOUND))
     found = {}
     for fault in faults:
         new = [one for one in _failures(models, rules, start, learned, fault) if one not in known]
-        since = midnight(start)
+        since, _ = view_window(start, start)
         found[fault.name] = Caught(since, new[0][0], new[0][1] - since, new[0][2]) if new else Caught(since, None, None)
     return found
 
@@ -116,7 +118,7 @@ def _failures(
 ) -> list[tuple[str, datetime, int]]:
     """The criterion that ended the trial, when, and after how many requests of the canary."""
     course = Course.of(models, rules, learned - OLDER, fault)
-    course.begin(learned, midnight(start))
+    course.begin(learned, view_window(start, start)[0])
     assert course.trial is not None
     log = course.trial
     hours = course.run(start, start + TRIAL_DAYS * DAY)
@@ -126,9 +128,9 @@ def _failures(
     return [(c.name, now, log.canary_requests) for c in course.verdict.criteria if c.outcome == "fail"]
 
 
-def _watermark(since: datetime, now: datetime, fault: DataFault | None) -> datetime:
+def _watermark(asked: pl.Series, since: datetime, now: datetime, fault: DataFault | None) -> datetime:
     """The lake has the outcomes of a day on the next morning, or later where the fault holds them up."""
     late = fault.labels_late if fault else timedelta(0)
     newest = max(now.date() - DAY - late, since.date() - DAY) if late else now.date() - DAY
-    nothing = pl.DataFrame(schema={"prediction_id": pl.String, "event_time": pl.Datetime("us", "UTC")})
-    return label_watermark(nothing, nothing, [newest], now)
+    made = pl.DataFrame({"event_time": asked}).with_row_index("prediction_id")
+    return label_watermark(made, made.clear(), [newest], now)
