@@ -54,6 +54,10 @@ backtest: setup ## the year 2013 through the platform's own decisions, ten fault
 doctor: ## look at every part of the running platform; docs/runbook.md goes on from there
 	@$(BIN)/python -m orchestration.doctor
 
+.PHONY: simulate
+simulate: setup ## the error rates of the tests by simulation, into docs/evidence.md; RUNS=1000, some minutes
+	@$(BIN)/python -m orchestration.rollout.simulation --runs $(or $(RUNS),1000)
+
 # A client without an engine is common: ask the engine.
 define require_docker
 docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || \

@@ -7,7 +7,11 @@ section 4.1 (capital process) and section 5.6 (mixing the capital over a grid of
 import numpy as np
 from numpy.typing import NDArray
 
-GRID = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+GRID = (0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
+# Of failures: how many times the tolerated share each bet supposes. What fails more grossly is the reflex's.
+RATIOS = (3.0, 6.0)
+# The bet on canary against baseline where one of them failed: best where the canary fails some six times as often.
+_BET_ON_EITHER = 0.7
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +51,42 @@ def log_capital_two_sided(differences: Floats, within: float) -> Floats:
     """
     x = np.asarray(differences, dtype=np.float64)
     both: Floats = np.logaddexp(log_capital(x, within), log_capital(-x, within)) - np.log(2)
+    return both
+
+
+def log_capital_of_failures(differences: Floats, tolerated: float, excused: float) -> Floats:
+    """The log-capital against an innocent canary's failures, of which there are two kinds; it has to refute both.
+
+    A canary is innocent where its row fails alone (1) with a chance of at most `tolerated`, whatever came before; and also
+    where it fails alone no more often than the baseline does (-1), as in trouble that both have, however often that is.
+
+    Against the first, capital grows by the ratio of the likelihoods of a share of `tolerated` and of RATIOS times that: bets
+    of up to 1 / tolerated, for a row that is 0 or 1 loses no more than `tolerated`. Against the second no bet above 1 is
+    safe, and from pairs alone .2 % and 1.2 % cannot be told apart in less than some 1,200 requests at an alpha of .01: so
+    it is held to the looser level that `excused` says.
+
+    Args:
+        differences: shape [..., n], of -1, 0 and 1.
+        tolerated: in (0, 1 / 6).
+        excused: logarithm of (level of the second kind / level of the first).
+
+    Returns:
+        Shape [..., n]: the smaller of the two log-capitals, the second with `excused` added. For the first kind of innocents
+        the chance that it ever reaches log(1 / alpha) is at most alpha, for the second alpha times exp(excused).
+
+    Raises:
+        ValueError: a difference is outside [-1, 1] or not finite.
+    """
+    x = np.asarray(differences, dtype=np.float64)
+    if not bounded(x):
+        raise ValueError("differences must be finite and in [-1, 1]")
+    alone = x > 0
+    mixed = np.full(x.shape, -np.inf)
+    for ratio in RATIOS:
+        succeeded = np.log((1 - ratio * tolerated) / (1 - tolerated))
+        np.logaddexp(mixed, np.cumsum(np.where(alone, np.log(ratio), succeeded), axis=-1), out=mixed)
+    either = np.cumsum(np.log1p(_BET_ON_EITHER * x), axis=-1)
+    both: Floats = np.minimum(mixed - np.log(len(RATIOS)), either + excused)
     return both
 
 

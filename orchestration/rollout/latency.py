@@ -7,7 +7,7 @@ ones of either arm, and what makes both slow at a time is in both. What is left 
 more at the same size; a model whose cost does not depend on the values of its inputs has none.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 
 import numpy as np
@@ -53,9 +53,11 @@ def blocks(requests: Iterable[tuple[bool, int, float]]) -> Iterable[tuple[list[f
     Each request is (whether it is the canary's, its size, its latency), in time order; it is in one block at most. Of an
     arm that is ahead the oldest are left out, so that the two sides of a block stay near in time.
     """
-    waiting: dict[int, tuple[deque[float], deque[float]]] = {}
+    waiting: defaultdict[int, tuple[deque[float], deque[float]]] = defaultdict(
+        lambda: (deque(maxlen=BLOCK), deque(maxlen=BLOCK))
+    )
     for of_canary, size, latency in requests:
-        canary, control = waiting.setdefault(size, (deque(maxlen=BLOCK), deque(maxlen=BLOCK)))
+        canary, control = waiting[size]
         (canary if of_canary else control).append(latency)
         if len(canary) == len(control) == BLOCK:
             yield list(canary), list(control)

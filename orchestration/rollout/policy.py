@@ -47,11 +47,13 @@ class Criteria(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class EvidencePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`alpha` and `alpha_pass` bound the share of innocent models ever stopped, and of bad ones that ever pass a test.
 
-    They hold for one trial, however often it is judged. Trying a model again is a new trial with its own error rates.
+    `alpha_trouble` bounds the share stopped by errors, or by invalid outputs, of models that fail no more than their baseline,
+    where both fail more than is tolerated. They hold for one trial, however often it is judged. Trying a model again is a new trial with its own error rates.
     """
 
     alpha: _Chance
     alpha_pass: _Chance
+    alpha_trouble: _Chance
     reflex: _Chance
     tests: Criteria
 

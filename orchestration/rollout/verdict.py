@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestration.rollout.betting import Floats, bounded, log_capital, log_capital_two_sided
+from orchestration.rollout.betting import Floats, bounded, log_capital, log_capital_of_failures, log_capital_two_sided
 from orchestration.rollout.evidence import Evidence
 from orchestration.rollout.policy import CriterionName, EvidencePolicy
 from orchestration.rollout.wording import ABSENT, claims, seen, unit
@@ -13,6 +13,7 @@ Outcome = Literal["pass", "fail", "inconclusive", "error"]
 
 CRITERIA: tuple[CriterionName, ...] = ("errors", "invalid_outputs", "score_shift", "latency", "loss")
 _TWO_SIDED = frozenset({"score_shift"})
+_FAILURES = frozenset({"errors", "invalid_outputs"})
 _LARGEST = 700.0  # far beyond any bound the exact amount says nothing more, and exp() of it is finite
 
 
@@ -60,12 +61,24 @@ class Capitals:
 
 
 def capitals(name: CriterionName, differences: Floats, policy: EvidencePolicy) -> Capitals:
-    """The e-processes of one test. `differences` may have leading axes: each is a run of its own."""
-    test = policy.test(name)
-    if name in _TWO_SIDED:
-        both = (log_capital(-differences, -test.delta), log_capital(differences, -test.delta))
-        return Capitals(log_capital_two_sided(differences, test.tolerance), both)
-    return Capitals(log_capital(differences, test.tolerance), (log_capital(-differences, -test.delta),))
+    """The e-processes of one test, shape [n]."""
+    return Capitals(fail_capital(name, differences, policy), pass_capitals(name, differences, policy))
+
+
+def fail_capital(name: CriterionName, differences: Floats, policy: EvidencePolicy) -> Floats:
+    """Log-capital of one test against "no worse", shape [..., n]; leading axes are trials of their own."""
+    tolerance = policy.test(name).tolerance
+    if name in _FAILURES:
+        excused = math.log(policy.alpha_trouble / policy.alpha_of(name))
+        return log_capital_of_failures(differences, tolerance, excused)
+    return (log_capital_two_sided if name in _TWO_SIDED else log_capital)(differences, tolerance)
+
+
+def pass_capitals(name: CriterionName, differences: Floats, policy: EvidencePolicy) -> tuple[Floats, ...]:
+    """Log-capitals of one test against "worse by delta", shape [..., n], one for each side that counts."""
+    delta = policy.test(name).delta
+    above = log_capital(-differences, -delta)
+    return (above, log_capital(differences, -delta)) if name in _TWO_SIDED else (above,)
 
 
 def judge(evidence: Evidence, policy: EvidencePolicy) -> Verdict:
@@ -89,7 +102,8 @@ def judge_criterion(name: CriterionName, evidence: Evidence, policy: EvidencePol
     """Judge by one test.
 
     Returns:
-        `fail` when "its mean difference is at most `tolerance`" is rejected at the test's share of `alpha`; `pass` when
+        `fail` when "its mean difference is at most `tolerance`" is rejected at the test's share of `alpha` (of errors and of
+        invalid outputs: see `log_capital_of_failures`); `pass` when
         "it is `delta` or more" is rejected at `alpha_pass`; else `inconclusive`. `score_shift` counts in either direction:
         it passes when both "`delta` or more" and "-`delta` or less" are rejected. `error`: a difference is NaN or
         outside [-1, 1].

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.reflex import Evidence, TripPolicy
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
-from serving_gateway.rollout.reflex import Evidence, TripPolicy
 
 _log = logging.getLogger(__name__)
 

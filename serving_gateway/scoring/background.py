@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from serving_gateway.arms import LoadedArm
 from serving_gateway.contracts.prediction import Outcome, PairedRecord, PairedScore
 from serving_gateway.contracts.prediction_log import encode_record
+from serving_gateway.contracts.split import sampled
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
-from serving_gateway.split import sampled
 from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256

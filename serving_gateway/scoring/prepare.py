@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from serving_gateway.contracts.prediction import ViewAge
+from serving_gateway.contracts.split import place, routing_key
 from serving_gateway.http import ApiError, unavailable
 from serving_gateway.identifiers import uuid7
 from serving_gateway.metrics import Metrics
@@ -19,7 +20,6 @@ from serving_gateway.rollout.served import Served
 from serving_gateway.routing import ForcedArm
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
-from serving_gateway.split import place, routing_key
 from serving_gateway.vectors import packed, unpacked
 
 MAX_BATCH = 256  # calls whose features are read together

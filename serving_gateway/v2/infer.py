@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 
 from serving_gateway.access import Tokens, require_key
 from serving_gateway.contracts.rollout import Arm
+from serving_gateway.contracts.split import routing_key
 from serving_gateway.http import ApiError, Request, Response
 from serving_gateway.identifiers import uuid7
 from serving_gateway.rollout.follower import Follower
@@ -15,7 +16,6 @@ from serving_gateway.rollout.served import Served
 from serving_gateway.routing import ARM_HEADER, ROUTING_HEADER, forced_arm
 from serving_gateway.scoring.predict import Predict
 from serving_gateway.scoring.prepare import EventClock
-from serving_gateway.split import routing_key
 from serving_gateway.triton.messages import Reply
 from serving_gateway.v2.documents import decoded, tritons, without_values, written
 from serving_gateway.v2.encoding import compressed, plain_body

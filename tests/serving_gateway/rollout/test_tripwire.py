@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.control.reflex import TripPolicy
 from serving_gateway.control.transitions import rolled_back, set_weight, start_canary
 from serving_gateway.rollout.last_known_good import LastKnownGood
 from serving_gateway.rollout.memory import RolloutMemory
-from serving_gateway.rollout.reflex import TripPolicy
 from serving_gateway.rollout.tripwire import Trip, Tripwire
 from tests.serving_gateway.rollout.forgetful import StoreInMemory
 from tests.serving_gateway.support import CANARY, CONTRACT, NOW, TWO, arm_of, state_of

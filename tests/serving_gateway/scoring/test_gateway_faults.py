@@ -7,9 +7,9 @@ import pytest
 import redis
 
 from serving_gateway.contracts.prediction import PairedRecord
+from serving_gateway.contracts.split import place
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import start_canary
-from serving_gateway.split import place
 from tests.serving_gateway.faulty_triton import FaultyTriton
 from tests.serving_gateway.support import (
     CANARY,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving_gateway.contracts.prediction import PairedRecord
-from serving_gateway.split import place
+from serving_gateway.contracts.split import place
 from tests.serving_gateway.support import CONTRACT, GIVEN, predictions, shipped, wait_for
 from tests.serving_gateway.v2.conftest import STATE, Client, Front, tensor, vectors
 

@@ -1,6 +1,6 @@
 """The trip condition: its law, its figures, how seldom it is wrong, how soon it is right.
 
-`pytest -s tests/serving_gateway/rollout/test_reflex.py` prints the figures of docs/reliability.md.
+`pytest -s tests/serving_gateway/control/test_reflex.py` prints the figures of docs/reliability.md.
 """
 
 import random
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_gateway.rollout.reflex import Evidence, TripPolicy
+from serving_gateway.control.reflex import Evidence, TripPolicy
 from serving_gateway.rollout.tripwire import Tripwire
 
 POLICY = TripPolicy()

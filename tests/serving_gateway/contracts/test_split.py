@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_gateway.split import place, position, routing_key, sampled
+from serving_gateway.contracts.split import place, position, routing_key, sampled
 
 KEYS = st.text(max_size=40)
 GOLDEN = [True, False, True, False, False, False, True, True]
