@@ -17,6 +17,7 @@ from orchestration.settings import Settings
 from orchestration.timetable import DAY, NotDueError, completed_day, training_windows
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING
+MONDAY, WEEK_HOURS = 0, 168
 _SETTINGS = Settings.load()
 
 
@@ -70,16 +71,20 @@ def weekly_challenger(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     cron_schedule=_cron("CRON_DRIFT", _SETTINGS.cron_drift),
     job_name="report_drift",
     default_status=RUNNING,
-    description="The last day's requests against the training window of the model that answers.",
+    description="The last day's requests, on Mondays the last week's too, against the training window of the baseline.",
 )
 @or_skip
-def daily_drift_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def daily_drift_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | list[dg.RunRequest]:
     """One run for a stand of the event clock: a clock that rests has nothing new to compare."""
     _require_served()
     require_idle(context.instance, "report_drift")
-    run_key = event_now().isoformat()
-    require_new(context.instance, "report_drift", run_key)
-    return dg.RunRequest(run_key=run_key)
+    now = event_now()
+    require_new(context.instance, "report_drift", now.isoformat())
+    day = dg.RunRequest(run_key=now.isoformat())
+    if now.weekday() != MONDAY:
+        return day
+    config = {"ops": {"drift_report": {"config": {"hours": WEEK_HOURS}}}}
+    return [day, dg.RunRequest(run_key=f"{now.isoformat()}-week", run_config=config)]
 
 
 @dg.schedule(

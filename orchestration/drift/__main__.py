@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from orchestration.drift.figures import DriftFigures, Said
 from orchestration.drift.files import read_window
-from orchestration.drift.report import DriftReport, write_report
+from orchestration.drift.front import Context, front
+from orchestration.drift.report import DriftReport, compare, write_report
 from orchestration.drift.verdict import judge_drift
 from orchestration.settings import Settings
 
@@ -14,26 +16,42 @@ def main(argv: list[str] | None = None) -> int:
     """Exit 0 with a report, whatever it says; 2 where a setting or a file cannot be read."""
     try:
         options = _parser(Settings.load()).parse_args(argv)
-        name = f"{options.current.stem}-against-{options.reference.stem}"
         reference, current = read_window(options.reference), read_window(options.current)
-        report = write_report(reference, current, options.output, name)
+        compared = compare(reference, current)
+        verdict = judge_drift(compared.drifted, compared=len(compared.psi.value), rows=current.height, usual_rows=None)
+        figures = DriftFigures(
+            name=f"{options.current.stem}-against-{options.reference.stem}",
+            reference=options.reference.name,
+            current=options.current.name,
+            rows=current.height,
+            reference_rows=reference.height,
+            verdict=Said(outcome=verdict.outcome, reason=verdict.reason),
+            share=verdict.share,
+            psi=compared.psi,
+            drifted=compared.drifted,
+            without_values=compared.without_values,
+        )
+        report = write_report(reference, current, options.output, figures, front=front(figures, Context()))
     except (ValueError, OSError) as error:  # a setting, a file or a window: the message names it
         sys.stderr.write(f"no drift report: {error}\n")
         return 2
-    for line in _told(report, rows=current.height):
+    for line in _told(report):
         print(line)
     return 0
 
 
-def _told(report: DriftReport, *, rows: int) -> list[str]:
-    verdict = judge_drift(report.drifted, compared=len(report.scores), rows=rows, usual_rows=None)
-    figures = [
-        f"  {name:26} PSI {report.scores[name]:8.3f}, drifted from {report.thresholds[name]}" for name in report.drifted
+def _told(report: DriftReport) -> list[str]:
+    figures = report.figures
+    drifted = [
+        f"  {name:26} PSI {figures.psi.value[name]:8.3f}, drifted from {figures.psi.limit[name]}"
+        for name in figures.drifted
     ]
-    empty = [f"Without values in one of the files: {', '.join(report.without_values)}"] if report.without_values else []
+    empty = (
+        [f"Without values in one of the files: {', '.join(figures.without_values)}"] if figures.without_values else []
+    )
     return [
-        f"Verdict: {verdict.outcome}, {verdict.share:.0%} of the features have drifted",
-        *figures,
+        f"Verdict: {figures.verdict.outcome}, {figures.share:.0%} of the features have drifted",
+        *drifted,
         *empty,
         f"Report: {report.html}",
         f"Figures: {report.json}",

@@ -52,7 +52,5 @@ def _row(path: Path) -> str:
 
 
 def _drifted(path: Path) -> str:
-    for metric in json.loads(path.read_text())["metrics"]:
-        if metric["config"]["type"].endswith(":DriftedColumnsCount"):
-            return f"{metric['value']['count']:.0f} ({metric['value']['share']:.0%})"
-    return ""
+    figures = json.loads(path.read_text()).get("figures")
+    return f"{len(figures['drifted'])} ({figures['share']:.0%})" if figures else ""

@@ -35,6 +35,7 @@ def served_views(predictions: pl.DataFrame) -> ServedViews:
         predictions.lazy()
         .filter(~pl.col("degraded"))
         .select("views")
+        .drop_nulls()
         .explode("views", empty_as_null=False)
         .unnest("views")
         .group_by("view")

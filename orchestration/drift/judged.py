@@ -1,28 +1,42 @@
-"""The whole report on the prediction log: the two windows, the thresholds, the page, the verdict."""
+"""The whole report on the prediction log: the two windows, what is usual, the checks, the page, the verdict."""
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from orchestration.drift.report import DriftReport, sample, write_report
+from orchestration.drift.checks import CHECKS, data_checks
+from orchestration.drift.data_quality import usual_height
+from orchestration.drift.figures import DriftFigures, Said, earlier
+from orchestration.drift.front import Context, front
+from orchestration.drift.health import last_health
+from orchestration.drift.report import Comparison, DriftReport, compare, write_report
 from orchestration.drift.thresholds import fitted_thresholds, past_windows
 from orchestration.drift.verdict import DriftVerdict, judge_drift
-from orchestration.drift.windows import TIME, logged_window, training_window
+from orchestration.drift.windows import TIME, inputs_of, logged_rows, training_window
 from orchestration.settings import Settings
+from orchestration.training.contract import triton_name
+from serving_gateway.contracts import ModelContract
+from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore
+
+_WEEK = timedelta(days=7)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class JudgedReport:
-    """A report, what it says, and how many rows it is about; no report where there was nothing to compare."""
+    """A report, what it says, and how many rows it is about; no report where there was nothing to compare.
+
+    `checks` holds a verdict for each of `checks.CHECKS`.
+    """
 
     report: DriftReport | None
     verdict: DriftVerdict
     rows: int
     reference_rows: int
+    checks: dict[str, Said] = field(default_factory=dict)
 
 
 def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, length: timedelta) -> JudgedReport:
@@ -34,6 +48,7 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
         NoRolloutError: nothing is served yet.
         MissingPartitionError: days of the training window are not in the lake.
         DriftInputError: no column has values in both windows.
+        ValueError: an earlier report's JSON cannot be read.
     """
     contract = store.baseline_contract()
 
@@ -41,30 +56,65 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
         found = store.contract(digest)
         return found is not None and found.signature == contract.signature
 
-    current = logged_window(settings.lake, contract, now - length, now, same_inputs=same_inputs)
+    logged = logged_rows(settings.lake, contract, now - length, now, same_inputs=same_inputs)
     trained_on = training_window(settings.lake, contract)
-    if current.is_empty():
-        said = DriftVerdict(
-            "inconclusive", 0.0, f"no request was logged from {now - length:%F %T} to {now:%F %T} (UTC)"
-        )
-        return JudgedReport(None, said, 0, trained_on.height)
+    if logged.is_empty():
+        return _nothing(now, length, reference_rows=trained_on.height)
     past = past_windows(trained_on, end=datetime.fromisoformat(contract.training_end), length=length)
-    reference = trained_on.drop(TIME)
-    report = write_report(
-        reference,
-        current,
-        settings.reports / "drift",
-        f"{now:%Y-%m-%dT%H%M}",
-        thresholds=fitted_thresholds(sample(reference), past),
+    reference, current = trained_on.drop(TIME), inputs_of(logged, contract)
+    compared = compare(reference, current, fitted_thresholds(reference, past))
+    verdict = _judge(compared, past, rows=current.height)
+    folder, hours = settings.reports / "drift", length / timedelta(hours=1)
+    before = earlier(folder, before=now.astimezone(UTC).isoformat(), hours=hours)
+    figures = DriftFigures(
+        name=report_name(now, length),
+        reference=f"the training window of {triton_name(contract)}",
+        current=f"Requests from {now - length:%F %H:%M} to {now:%F %H:%M} (UTC)",
+        rows=current.height,
+        reference_rows=reference.height,
+        verdict=Said(outcome=verdict.outcome, reason=verdict.reason),
+        share=verdict.share,
+        psi=compared.psi,
+        drifted=compared.drifted,
+        start=(now - length).astimezone(UTC).isoformat(),
+        end=now.astimezone(UTC).isoformat(),
+        hours=hours,
+        without_values=compared.without_values,
+        **data_checks(reference, current, past, logged, contract, earlier=before),
     )
-    return JudgedReport(report, _judge(report, past, rows=current.height), current.height, reference.height)
+    opening = front(figures, Context(before, last_health(settings.reports), decided(store.read(), contract)))
+    report = write_report(reference, current, folder, figures, front=opening)
+    return JudgedReport(report, verdict, current.height, reference.height, figures.checks)
 
 
-def _judge(report: DriftReport, past: Sequence[pl.DataFrame], *, rows: int) -> DriftVerdict:
+def report_name(now: datetime, length: timedelta) -> str:
+    """`2013-05-06T2300` of a day's window, `2013-05-06T2300-week` of a week's, else with its hours."""
+    name = f"{now:%Y-%m-%dT%H%M}"
+    if length == _DAY:
+        return name
+    return f"{name}-week" if length == _WEEK else f"{name}-{length / timedelta(hours=1):g}h"
+
+
+def decided(state: RolloutState | None, contract: ModelContract) -> tuple[str, ...]:
+    """Where the rollout stands, in a sentence."""
+    if state is None:
+        return ()
+    canary = state.arms.canary
+    trial = f", {canary.triton_model} on trial" if canary and state.phase in {"shadow", "canary"} else ""
+    stands = f"the rollout is {state.phase.replace('_', ' ')} since {state.time[:16].replace('T', ' ')} (UTC)"
+    return (f"{triton_name(contract)} is the baseline{trial}; {stands}, by {state.actor}: {state.reason}",)
+
+
+def _nothing(now: datetime, length: timedelta, *, reference_rows: int) -> JudgedReport:
+    reason = f"no request was logged from {now - length:%F %T} to {now:%F %T} (UTC)"
+    checks = dict.fromkeys(CHECKS, Said(outcome="inconclusive", reason=reason))
+    return JudgedReport(None, DriftVerdict("inconclusive", 0.0, reason), 0, reference_rows, checks)
+
+
+def _judge(compared: Comparison, past: Sequence[pl.DataFrame], *, rows: int) -> DriftVerdict:
     if not past:
-        share = len(report.drifted) / len(report.scores)
+        share = len(compared.drifted) / len(compared.psi.value)
         return DriftVerdict(
             "inconclusive", share, "the training window holds no window as long: what is usual is unknown"
         )
-    usual_rows = statistics.median(window.height for window in past)
-    return judge_drift(report.drifted, compared=len(report.scores), rows=rows, usual_rows=usual_rows)
+    return judge_drift(compared.drifted, compared=len(compared.psi.value), rows=rows, usual_rows=usual_height(past))

@@ -1,6 +1,5 @@
-"""The drift report: Evidently over a window of feature vectors against a reference window."""
+"""The drift report: a window of feature vectors against a reference, decided on all rows, drawn by Evidently on a sample."""
 
-import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -10,8 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from orchestration.drift.figures import DriftFigures, Levels, with_figures
 from orchestration.drift.folder import mark_latest, write_whole
 from orchestration.drift.policy import DRIFT_SHARE, LEAST_PSI, METHOD, SAMPLE_ROWS
+from orchestration.drift.psi import prepared, scores
+
+_BODY = "<body>"
 
 
 class DriftInputError(ValueError):
@@ -19,63 +22,73 @@ class DriftInputError(ValueError):
 
 
 @dataclass(frozen=True)
-class DriftReport:
-    """`scores` maps a column to its population stability index (PSI, >= 0), `thresholds` to where drift begins.
+class Comparison:
+    """PSI (>= 0) by column with the threshold where drift begins, over all rows.
 
-    `without_values` names columns that hold nothing in one of the windows: Evidently cannot compare them.
+    `without_values` names columns that hold nothing in one of the windows: they cannot be compared.
     """
 
-    html: Path
-    json: Path
-    scores: dict[str, float]
-    thresholds: dict[str, float]
+    psi: Levels
     without_values: list[str]
 
     @property
     def drifted(self) -> list[str]:
         """Names of the drifted columns, the farthest above its threshold first."""
-        above = [name for name, score in self.scores.items() if score >= self.thresholds[name]]
-        return sorted(above, key=lambda name: -self.scores[name] / self.thresholds[name])
+        return [name for name in self.psi.worst_first if self.psi.value[name] >= self.psi.limit[name]]
 
 
-def write_report(
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
-    folder: Path,
-    name: str,
-    *,
-    thresholds: Mapping[str, float] | None = None,
-    seed: int = 0,
-) -> DriftReport:
-    """Compare two windows column by column; writes `<name>.html` and `<name>.json` and makes them the latest.
+@dataclass(frozen=True)
+class DriftReport:
+    """Where a report lies, and what it says."""
+
+    html: Path
+    json: Path
+    figures: DriftFigures
+
+
+def compare(
+    reference: pl.DataFrame, current: pl.DataFrame, thresholds: Mapping[str, float] | None = None
+) -> Comparison:
+    """Compare two windows column by column, on all of their rows.
 
     Args:
         reference: columns of numbers or strings, e.g. the training window's features.
         current: the same columns, e.g. from the prediction log.
-        folder: created if missing.
-        name: file name without ending.
         thresholds: PSI from which a column counts as drifted; the policy's least where none is given.
-        seed: of the sample drawn from a window above SAMPLE_ROWS rows.
-
-    Returns:
-        The written files, the PSI of each column and the thresholds.
 
     Raises:
-        DriftInputError: a window is empty, the columns differ, or no column has values in both.
+        DriftInputError: a window has no rows, the columns differ, or no column has values in both windows.
     """
     _check(reference, current)
-    empty = [name for name in reference.columns if _without_values(reference[name]) or _without_values(current[name])]
-    reference, current = sample(reference.drop(empty), seed), sample(current.drop(empty), seed)
-    if not reference.columns:
+    found = scores(prepared(reference, reference.columns), current)
+    if not found:
         raise DriftInputError("no column has values in both windows")
     limits = {name: (thresholds or {}).get(name, LEAST_PSI) for name in reference.columns}
+    return Comparison(Levels(value=found, limit=limits), [name for name in reference.columns if name not in found])
+
+
+def write_report(
+    reference: pl.DataFrame, current: pl.DataFrame, folder: Path, figures: DriftFigures, *, front: str, seed: int = 0
+) -> DriftReport:
+    """Write `<name>.html` and `<name>.json` of compared windows, and make them the latest.
+
+    Args:
+        reference: as it was compared.
+        current: the same columns.
+        folder: created if missing.
+        figures: what was found; their name is the files' without ending. The JSON is Evidently's with them in it.
+        front: HTML that the page opens with, before Evidently's part of it.
+        seed: of the sample that Evidently draws from a window above SAMPLE_ROWS rows.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    html, as_json = folder / f"{name}.html", folder / f"{name}.json"
-    snapshot = _compare(reference, current, limits)
-    write_whole(html, lambda draft: snapshot.save_html(str(draft)))
-    write_whole(as_json, lambda draft: snapshot.save_json(str(draft)))
-    mark_latest(folder, name)
-    return DriftReport(html, as_json, _scores(as_json), limits, empty)
+    html, as_json = folder / f"{figures.name}.html", folder / f"{figures.name}.json"
+    shown = [name for name in reference.columns if name in figures.psi.value]
+    snapshot = _drawn(sample(reference.select(shown), seed), sample(current.select(shown), seed), figures.psi.limit)
+    page = snapshot.get_html_str(as_iframe=False).replace(_BODY, _BODY + front, 1)
+    write_whole(html, lambda draft: draft.write_text(page))
+    write_whole(as_json, lambda draft: draft.write_bytes(with_figures(snapshot.json().encode(), figures)))
+    mark_latest(folder, figures.name)
+    return DriftReport(html, as_json, figures)
 
 
 def sample(frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
@@ -83,7 +96,7 @@ def sample(frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     return frame if frame.height <= SAMPLE_ROWS else frame.sample(SAMPLE_ROWS, seed=seed)
 
 
-def _compare(reference: pl.DataFrame, current: pl.DataFrame, thresholds: dict[str, float]) -> Any:
+def _drawn(reference: pl.DataFrame, current: pl.DataFrame, thresholds: Mapping[str, float]) -> Any:
     # Evidently reads this when it is imported; a report must not call home.
     os.environ.setdefault("EVIDENTLY_DISABLE_TELEMETRY", "1")
     with warnings.catch_warnings():
@@ -91,25 +104,12 @@ def _compare(reference: pl.DataFrame, current: pl.DataFrame, thresholds: dict[st
         from evidently import Dataset, Report
         from evidently.presets import DataDriftPreset
 
-        preset = DataDriftPreset(method=METHOD, drift_share=DRIFT_SHARE, per_column_threshold=thresholds)
+        limits = {name: thresholds[name] for name in reference.columns}
+        preset = DataDriftPreset(method=METHOD, drift_share=DRIFT_SHARE, per_column_threshold=limits)
         return Report([preset]).run(
             current_data=Dataset.from_pandas(current.to_pandas()),
             reference_data=Dataset.from_pandas(reference.to_pandas()),
         )
-
-
-def _scores(path: Path) -> dict[str, float]:
-    found = {}
-    for metric in json.loads(path.read_text())["metrics"]:
-        config = metric.get("config", {})
-        if config.get("type") == "evidently:metric_v2:ValueDrift":
-            found[config["column"]] = float(metric["value"])
-    return found
-
-
-def _without_values(column: pl.Series) -> bool:
-    values = column.fill_nan(None) if column.dtype.is_float() else column
-    return values.null_count() == values.len()
 
 
 def _check(reference: pl.DataFrame, current: pl.DataFrame) -> None:

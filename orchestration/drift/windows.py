@@ -8,26 +8,35 @@ import polars as pl
 
 from orchestration.features.inputs import vectors
 from orchestration.features.training import read_training
-from orchestration.ingestion.predictions import read_predictions
+from orchestration.ingestion.predictions import scan_predictions
 from serving_gateway.contracts import ModelContract
 
 TIME = "event_timestamp"
+_LOGGED = ("request_id", "served_at", "contract_digest", "vector", "views", "degraded")
 
 
-def logged_window(
+def logged_rows(
     lake: Path, contract: ModelContract, start: datetime, end: datetime, *, same_inputs: Callable[[str], bool]
 ) -> pl.DataFrame:
-    """Vectors of the requests with event time in (start, end], whichever arm answered; of one asked again, the latest.
+    """Requests with event time in (start, end], whichever arm answered, in no order; of one asked again, the latest.
 
-    `same_inputs` says of a contract digest whether its inputs are those of `contract`; other vectors are left out.
+    `same_inputs` says of a contract digest whether its inputs are those of `contract`; other rows are left out. Columns
+    request_id, served_at, contract_digest, vector, views and degraded of the prediction log.
     """
     microsecond = timedelta(microseconds=1)
-    rows = read_predictions(lake, start + microsecond, end + microsecond)
+    rows = scan_predictions(lake, start + microsecond, end + microsecond).select(_LOGGED).collect()
     digests = [digest for digest in rows["contract_digest"].unique() if same_inputs(digest)]
-    latest = rows.sort("served_at").unique("request_id", keep="last", maintain_order=True)
-    return latest.filter(pl.col("contract_digest").is_in(digests)).select(
-        pl.col("vector").list.get(index).fill_nan(None).alias(i.name) for index, i in enumerate(contract.inputs)
-    )
+    rows = rows.filter(pl.col("contract_digest").is_in(digests), pl.col("vector").list.len() == len(contract.inputs))
+    if rows["request_id"].n_unique() == rows.height:  # as nearly always; to drop rows of lists is slow
+        return rows
+    return rows.sort("served_at").unique("request_id", keep="last", maintain_order=True)
+
+
+def inputs_of(rows: pl.DataFrame, contract: ModelContract) -> pl.DataFrame:
+    """The vectors of logged rows, a Float32 column an input; NaN is null."""
+    names = [i.name for i in contract.inputs]
+    made = rows["vector"].list.to_array(len(names)).to_numpy()
+    return pl.from_numpy(made, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
 
 
 def training_window(lake: Path, contract: ModelContract) -> pl.DataFrame:

@@ -128,6 +128,11 @@ def read_predictions(lake: Path, start: datetime, end: datetime) -> pl.DataFrame
     return _read(lake / "predictions", PREDICTION_SCHEMA, ["prediction_id"], start, end)
 
 
+def scan_predictions(lake: Path, start: datetime, end: datetime) -> pl.LazyFrame:
+    """`read_predictions` before it is read: in no order, and what landed twice is there twice."""
+    return _scan_days(lake / "predictions", PREDICTION_SCHEMA, start, end)
+
+
 def read_trial(lake: Path, since: tuple[int, int]) -> pl.DataFrame:
     """Predictions made at the rollout's position `since` or later, whatever their event time, each once, in event order."""
     files = sorted((lake / "predictions").glob("day=*/*.parquet"))
@@ -192,11 +197,14 @@ def _write(frame: pl.DataFrame, folder: Path, name: str, *, day: pl.Expr) -> Non
 
 
 def _read(folder: Path, schema: pl.Schema, identity: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+    return _once(_scan_days(folder, schema, start, end).collect(), identity)
+
+
+def _scan_days(folder: Path, schema: pl.Schema, start: datetime, end: datetime) -> pl.LazyFrame:
     days = [day for day in sorted(folder.glob("day=*")) if _overlaps(day, start, end)]
     files = [file for day in days for file in sorted(day.glob("*.parquet"))]
     rows = _scan(files, schema) if files else schema.to_frame().lazy()
-    inside = rows.filter(pl.col("event_time").is_between(start, end, closed="left"))
-    return _once(inside.collect(), identity)
+    return rows.filter(pl.col("event_time").is_between(start, end, closed="left"))
 
 
 def _scan(files: list[Path], schema: pl.Schema) -> pl.LazyFrame:

@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
-from orchestration.notices.journal import append
+from orchestration.notices.journal import append, read
 from orchestration.notices.notice import Notice
 from orchestration.notices.slack import SlackError, post
 from orchestration.settings import Settings
@@ -18,6 +18,14 @@ def send(notice: Notice, settings: Settings) -> None:
     finally:
         if settings.slack_webhook_url:
             _post(notice, settings)
+
+
+def send_once(notice: Notice, settings: Settings) -> bool:
+    """`send`, unless a notice of this title and link is kept already; returns whether it was sent. Raises OSError."""
+    if any((kept.title, kept.link) == (notice.title, notice.link) for kept in read(settings.notices).notices):
+        return False
+    send(notice, settings)
+    return True
 
 
 def _post(notice: Notice, settings: Settings) -> None:

@@ -59,6 +59,17 @@ def stale_features(reason: str, link: str, time: datetime) -> Notice:
     )
 
 
+def data_alarm(what: str, reason: str, link: str, time: datetime) -> Notice:
+    """The features that were served are not as usual. `what` is `nulls`, `ranges` or `freshness`, `link` the report."""
+    return Notice(
+        severity="SEV3",
+        title=f"Data alarm: {what}",
+        text=f"{reason}. Every arm was given the same, so nothing is rolled back: look at the features' sources.",
+        link=link,
+        time=time,
+    )
+
+
 def online_store_lost(reason: str, seconds: float, rows: int, time: datetime, link: str) -> Notice:
     """The online store had lost what was in it, and was written anew from journal and lake."""
     return Notice(

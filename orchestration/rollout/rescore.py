@@ -3,6 +3,7 @@
 Artifacts are kept under PLATFORM_HOME/models by their digest: a version that was scored once is scored without MLflow.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def _from_mlflow(settings: Settings, version: str) -> Registered:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         what = f"{MODEL} version {version} is not kept here, and MLflow at {url} does not answer ({error})"
         raise RescoreError(without_password(f"{what}: start it or mend MLFLOW_TRACKING_URI")) from None
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it would stand between messages
     import mlflow
 
     mlflow.set_tracking_uri(url)

@@ -107,6 +107,14 @@ def test_a_challenger_is_asked_for_on_the_days_that_are_stored(scene: Scene) -> 
     }  # fmt: skip
 
 
+def test_on_a_monday_of_event_time_the_week_is_reported_too(scene: Scene) -> None:
+    scene.store.advance_clock(datetime(2013, 5, 6, 2, tzinfo=UTC))
+    day, week = schedules.daily_drift_report(dg.build_schedule_context(instance=scene.instance))
+    assert (day.run_key, day.run_config) == ("2013-05-06T02:00:00+00:00", {})
+    assert week.run_key == "2013-05-06T02:00:00+00:00-week"
+    assert week.run_config == {"ops": {"drift_report": {"config": {"hours": 168}}}}
+
+
 @pytest.mark.parametrize("schedule", BY_THE_CLOCK, ids=lambda s: s.name)
 def test_requests_are_looked_at_once_for_a_stand_of_the_clock(scene: Scene, schedule: dg.ScheduleDefinition) -> None:
     first = scene.asked(schedule)

@@ -29,6 +29,27 @@ def test_psi_is_zero_for_the_same_values_and_never_negative(first: list[int], se
     assert psi(reference, current) >= 0
 
 
+@given(
+    st.sampled_from([np.float32, np.float64]),
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=22, max_size=80, unique=True),
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=80),
+)
+def test_the_bins_are_those_of_numpy_over_both_samples(dtype: type, first: list[float], second: list[float]) -> None:
+    """As Evidently counts: Sturges' edges of the concatenation, and a plain histogram of each sample on them."""
+    reference, current = np.array(first, dtype), np.array(second, dtype)
+    edges = np.histogram_bin_edges(np.concatenate([reference, current]), bins="sturges")
+    p, q = (np.histogram(sample, edges)[0] / len(sample) for sample in (reference, current))
+    p, q = np.where(p == 0, 1e-4, p), np.where(q == 0, 1e-4, q)
+    assert psi(reference, current) == pytest.approx(float(np.sum((p - q) * np.log(p / q))), rel=1e-12)
+
+
+def test_text_is_compared_value_by_value() -> None:
+    texts, numbers = (np.array(["x", "x", "x", "y"], object), np.array(["x", "x", "z", "y"], object)), (
+        np.array([0, 0, 0, 1.0]), np.array([0, 0, 2, 1.0]),
+    )  # fmt: skip
+    assert psi(*texts) == psi(*numbers) > 0
+
+
 def test_psi_by_hand() -> None:
     """(.75 - .5) ln(.75 / .5) + (.25 - .5) ln(.25 / .5), of the values 0 and 1."""
     reference, current = np.array([0, 0, 0, 1.0]), np.array([0, 0, 1.0, 1.0])
@@ -41,6 +62,14 @@ def test_past_windows_lie_one_after_the_other_back_from_the_end_and_none_is_cut(
     windows = past_windows(rows, end=END, length=DAY)
     assert [w.columns for w in windows] == [["a"]] * 3
     assert [(w["a"].min(), w["a"].max()) for w in windows] == [(0, 23), (24, 47), (48, 71)]
+
+
+def test_weeks_begin_every_day_and_none_is_cut() -> None:
+    times = [END - timedelta(hours=h) for h in range(1, 24 * 9 + 1)]
+    rows = pl.DataFrame({"event_timestamp": times, "a": range(len(times))})
+    windows = past_windows(rows, end=END, length=7 * DAY)
+    assert [(w["a"].min(), w["a"].max()) for w in windows] == [(24 * i, 24 * (i + 7) - 1) for i in range(3)]
+    assert past_windows(rows, end=END, length=10 * DAY) == []
 
 
 def test_windows_without_rows_are_left_out() -> None:

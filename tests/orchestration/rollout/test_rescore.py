@@ -1,6 +1,5 @@
 """Scores of logged vectors by a registered version: from MLflow once, from the disk afterwards."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,13 +9,12 @@ import pytest
 from orchestration.rollout import rescore
 from orchestration.rollout.rescore import RescoreError, registered_contract, registered_scores
 from orchestration.settings import Settings
-from orchestration.training.contract import MODEL, build_contract
-from orchestration.training.gates import GateResult
+from orchestration.training.contract import MODEL
 from orchestration.training.onnx_model import digest, score
-from orchestration.training.registry import register
 from serving_gateway.contracts import ModelContract
+from tests.orchestration.rollout.registering import register_synthetic
 from tests.servers import MlflowServer, free_port
-from tests.synthetic import START, synthetic_inputs, synthetic_model
+from tests.synthetic import synthetic_model
 
 VECTORS = synthetic_model().trained.samples.vectors[:300]
 SCORES = score(synthetic_model().onnx, VECTORS)
@@ -85,28 +83,7 @@ def test_a_model_that_the_platform_does_not_have_is_named(away: Settings) -> Non
 
 @pytest.fixture(scope="module")
 def registered(mlflow_tracking: MlflowServer) -> ModelContract:
-    import mlflow
-
-    def contract_of(version: str, run_id: str) -> ModelContract:
-        return build_contract(
-            synthetic_model().onnx, version=version, run_id=run_id, inputs=synthetic_inputs(), views=(),
-            training_start=START, training_end=START + timedelta(days=10),
-        )  # fmt: skip
-
-    mlflow.set_tracking_uri(mlflow_tracking.url)
-    mlflow.set_experiment("rescore")
-    with mlflow.start_run():
-        contract = register(
-            mlflow,
-            synthetic_model().onnx,
-            contract_of,
-            alias="challenger",
-            gates=GateResult(()),
-            tags={},
-            description="",
-        )
-    mlflow.set_tracking_uri(None)
-    return contract
+    return register_synthetic(mlflow_tracking.url)
 
 
 @pytest.fixture
