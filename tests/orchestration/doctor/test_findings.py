@@ -1,6 +1,7 @@
 """Each check's judgement, bad case by bad case: what was read goes in, plain words come out."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from orchestration.doctor.drift import judge_drift_report
 from orchestration.doctor.features import judge_features
 from orchestration.doctor.finding import Finding, duration
 from orchestration.doctor.gateway import judge_gateway
+from orchestration.doctor.health import judge_model_health
 from orchestration.doctor.prediction_log import judge_prediction_log
 from orchestration.doctor.runs import judge_runs
 from orchestration.doctor.services import WHERE, judge_services
@@ -18,9 +20,11 @@ from orchestration.doctor.triton import judge_triton
 from orchestration.doctor.updater import judge_updater
 from orchestration.embedded.health import probes
 from orchestration.features.live.watermark import Watermark
+from orchestration.health.verdict import HealthVerdict
 from orchestration.settings import Settings
 from serving_gateway.control.store import Acknowledgement
 from serving_gateway.control.transitions import rolled_back
+from tests.orchestration.health.windows import looked
 from tests.serving_gateway.support import BOARD, CANARY, CONTRACT, NOW, TAIL, TWO, WEATHER, state_of
 
 STATE = state_of(CONTRACT, TWO, shadow=TWO, weight_bp=1000, shadow_fraction=1.0, generation=7)
@@ -185,6 +189,42 @@ def test_the_last_drift_report(tmp_path: Path) -> None:
     recent = only(judge_drift_report(report, MOMENT + timedelta(hours=3), settings))
     assert (recent.state, recent.says.split(" old")[0]) == ("ok", "the last report, 2013-05-01T1200, is 3 h")
     assert only(judge_drift_report(report, MOMENT + timedelta(days=3), settings)).state == "attention"
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "part"),
+    [
+        ({}, "ok", "delay_v1 is good: 9 weeks"),
+        ({"outcome": "inconclusive"}, "ok", "delay_v1 is inconclusive: 9 weeks"),
+        ({"outcome": "bad"}, "attention", "delay_v1 is not well: 9 weeks"),
+        ({"late_labels": "labels are 99 h behind"}, "attention", "labels are 99 h behind"),
+        ({"as_of": MOMENT - timedelta(hours=37)}, "attention", "the last look at delay_v1 was 37 h of event time ago"),
+        (
+            {"triton_model": "delay_v0"},
+            "attention",
+            "delay_v1 answers, the last look was at delay_v0: run judge_health",
+        ),
+    ],
+)
+def test_the_health_of_the_model_that_answers(changes: dict[str, Any], verdict: str, part: str) -> None:
+    outcome = HealthVerdict(changes.pop("outcome", "good"), "9 weeks", None)
+    report = replace(looked("delay_v1", outcome, MOMENT), **changes)
+    finding = only(judge_model_health(report, STATE, MOMENT))
+    assert (finding.state, finding.section) == (verdict, "3.6 Drift")
+    assert part in finding.says
+
+
+def test_a_model_that_is_not_well_and_whose_labels_are_late_is_two_findings() -> None:
+    report = looked("delay_v1", HealthVerdict("bad", "2 bad windows", None), MOMENT)
+    assert len(judge_model_health(replace(report, late_labels="late"), STATE, MOMENT)) == 2
+
+
+def test_health_that_nobody_has_looked_at() -> None:
+    assert only(judge_model_health(None, None, MOMENT)).state == "ok"
+    finding = only(judge_model_health(None, STATE, MOMENT))
+    assert (finding.state, finding.says) == (
+        "attention", "nobody has looked at the model's health yet: run the job judge_health",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
