@@ -1,6 +1,6 @@
 """What watches the data: the daily checks of production on the requests of one day, and the wait for labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from orchestration.backtest.served import Served
 from orchestration.backtest.usual import Usual, frame_of, median_ages
 from orchestration.drift.data_quality import judge_shares, null_shares, outside_shares
 from orchestration.drift.freshness import ServedViews, judge_freshness
-from orchestration.drift.psi import psi
+from orchestration.drift.psi import scores
 from orchestration.drift.verdict import judge_drift
 
 
@@ -36,22 +36,23 @@ def daily_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]
     }
     for check, verdict in said.items():
         yield from (Alarm(now, check, subject) for subject in verdict.unusual)
-    drifted = drifted_features(usual, day)
-    drift = judge_drift(drifted, compared=day.width, rows=day.height, usual_rows=usual.rows)
-    if drift.outcome == "fail":
-        yield Alarm(now, "drift of half of the features", "")
-    if drift.outcome != "inconclusive":
-        yield from (Alarm(now, "PSI of a feature", name) for name in drifted)
+    yield from _drift(day, usual, usual.psi, now, "PSI of a feature")
 
 
-def drifted_features(usual: Usual, day: pl.DataFrame) -> list[str]:
-    """Names of the features whose PSI reaches what their own past days reached; those without values are left out."""
-    pairs = ((name, usual.reference[name].drop_nulls(), day[name].drop_nulls()) for name in day.columns)
-    return [
-        name
-        for name, known, seen in pairs
-        if len(known) and len(seen) and psi(known.to_numpy(), seen.to_numpy()) >= usual.psi[name]
-    ]
+def weekly_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]:
+    """What the drift report says at `now` of the requests of the week before."""
+    yield from _drift(frame_of(served.vectors, usual.inputs), usual, usual.weekly_psi, now, "weekly PSI of a feature")
+
+
+def _drift(window: pl.DataFrame, usual: Usual, limits: Mapping[str, float], now: datetime, by: str) -> Iterator[Alarm]:
+    """The verdict on the whole window, and every feature that reaches its limit; not of a window with too few rows."""
+    found = scores(usual.reference, window)
+    drifted = [name for name, psi in found.items() if psi >= limits[name]]
+    verdict = judge_drift(drifted, compared=len(found), rows=window.height, usual_rows=usual.rows)
+    if verdict.outcome == "fail":
+        yield Alarm(now, "drift of half of the features", by)
+    if verdict.outcome != "inconclusive":
+        yield from (Alarm(now, by, name) for name in drifted)
 
 
 def _views(served: Served) -> ServedViews:

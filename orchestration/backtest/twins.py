@@ -10,9 +10,10 @@ import polars as pl
 
 from orchestration.backtest.checkup import ended_window, judged
 from orchestration.backtest.course import LOOKS_AT, Course, Rules
-from orchestration.backtest.detectors import Alarm, daily_alarms
+from orchestration.backtest.detectors import Alarm, daily_alarms, weekly_alarms
 from orchestration.backtest.faults import DATA_FAULTS, DataFault
 from orchestration.backtest.models import Models
+from orchestration.backtest.plan import WEEK
 from orchestration.backtest.served import Served, between, served, stored_views
 from orchestration.backtest.trial_log import CANARY_FAULTS, SOUND, CanaryFault
 from orchestration.backtest.usual import Usual
@@ -74,6 +75,8 @@ class DataTwins:
         for day in days(first + DAY, end):
             now = midnight(day) + timedelta(hours=CHECKS_AT)
             yield from daily_alarms(between(log, asked, now - DAY, now), self.usual, now)
+            if not day.weekday():
+                yield from weekly_alarms(between(log, asked, now - WEEK, now), self.usual, now)
             now = midnight(day) + timedelta(hours=LOOKS_AT)
             watermark = _watermark(asked.filter(asked < now), since, now, fault)
             if late_labels(watermark, now, self.rules.health.windows.longest_wait):

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from orchestration.backtest.plan import WEEK
 from orchestration.backtest.served import Served
 from orchestration.drift.data_quality import null_shares, outside_shares, usual_limits, usual_ranges
 from orchestration.drift.freshness import age_limits, stale_shares
 from orchestration.drift.policy import NULL_MARGIN, OUTSIDE_MARGIN
-from orchestration.drift.report import sample
+from orchestration.drift.psi import ReferenceColumn, prepared
 from orchestration.drift.thresholds import fitted_thresholds, past_windows
 from orchestration.features.views import BY_NAME, view_window
 from serving_gateway.contracts import Input
@@ -23,11 +24,15 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Usual:
-    """The reference's columns, and by feature or view the limits above which a day is unusual. `rows`: of a day."""
+    """The reference's columns, and by feature or view the limits above which a day is unusual; `weekly_psi`: a week.
 
-    reference: pl.DataFrame
+    `rows` is how many a day has.
+    """
+
+    reference: dict[str, ReferenceColumn]
     inputs: Sequence[Input]
     psi: Mapping[str, float]
+    weekly_psi: Mapping[str, float]
     ranges: Mapping[str, tuple[float, float]]
     nulls: Mapping[str, float]
     outside: Mapping[str, float]
@@ -54,15 +59,16 @@ def usual_days(
         end: the day after the last of the window.
     """
     whole = frame_of(vectors, inputs)
-    last = view_window(end, end + DAY)[0]
-    past = past_windows(whole.with_columns(asked.alias("event_timestamp")), end=last, length=DAY)
-    ranges, reference = usual_ranges(whole), sample(whole)
+    timed, last = whole.with_columns(asked.alias("event_timestamp")), view_window(end, end)[0]
+    past, weeks = (past_windows(timed, end=last, length=length) for length in (DAY, WEEK))
+    ranges = usual_ranges(whole)
     outside = [outside_shares(window, ranges) for window in past]
     stale = [stale_shares(window, inputs) for window in past]
     return Usual(
-        reference=reference,
+        reference=prepared(whole, whole.columns),
         inputs=inputs,
-        psi=fitted_thresholds(reference, past),
+        psi=fitted_thresholds(whole, past),
+        weekly_psi=fitted_thresholds(whole, weeks),
         ranges=ranges,
         nulls=usual_limits(null_shares(whole), [null_shares(window) for window in past], margin=NULL_MARGIN),
         outside=usual_limits(outside_shares(whole, ranges), outside, margin=OUTSIDE_MARGIN),
