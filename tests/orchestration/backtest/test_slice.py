@@ -18,7 +18,7 @@ from orchestration.ingestion.partitions import stored_days
 from orchestration.rollout.policy import shipped_policy
 from orchestration.settings import Settings
 
-PLAN = Plan(start=date(2013, 2, 11), end=date(2013, 4, 1), redrawn=2, dates=1, rounds=20)
+PLAN = Plan(start=date(2013, 2, 11), end=date(2013, 4, 1), redrawn=2, dates=1, rounds=40)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def results(home: Path) -> Results:
     little_past = msgspec.structs.replace(
         health,
         past=msgspec.structs.replace(health.past, fewest_training_days=13),
-        thresholds=msgspec.structs.replace(health.thresholds, fewest_windows=3),
+        thresholds=msgspec.structs.replace(health.thresholds, fewest_windows=3, quantile=0.0),
     )
     with Progress(disable=True) as shown:
         return run(Settings(home=home), PLAN, shipped_policy(), little_past, shown)
