@@ -42,11 +42,13 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings.load()
         require_place(options.page)
         rollout, health = read_policy(settings.rollout_policy), read_health_policy(settings.health_policy)
+    except (ValueError, PolicyError, HealthPolicyError, PageError) as error:
+        return _refused(error)
+    try:
         with Progress(*COLUMNS) as shown:
             results = run(settings, Plan(), rollout, health, shown)
-    except (ValueError, OSError, PolicyError, HealthPolicyError, SourceError, PageError) as error:
-        sys.stderr.write(f"no backtest: {error}\n")
-        return 2
+    except (OSError, SourceError) as error:
+        return _refused(error)
     written = write(results, settings.home / "backtest", options.page)
     frozen, ours, weekly = results.log_loss
     print(
@@ -56,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
     for path in written:
         print(f"Written: {path}")
     return 0
+
+
+def _refused(error: Exception) -> int:
+    sys.stderr.write(f"no backtest: {error}\n")
+    return 2
 
 
 def run(settings: Settings, plan: Plan, rollout: Policy, health: HealthPolicy, shown: Progress) -> Results:
