@@ -4,6 +4,8 @@ Source: I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random varia
 section 4.1 (capital process) and section 5.6 (mixing the capital over a grid of bets).
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,8 @@ GRID = (0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
 RATIOS = (3.0, 6.0)
 # The bet on canary against baseline where one of them failed: best where the canary fails some six times as often.
 _BET_ON_EITHER = 0.7
+# So far beyond any bound the exact log-capital says nothing more; exp() of it is finite and not 0.
+_FAR = 700.0
 
 Floats = NDArray[np.float64]
 
@@ -36,11 +40,7 @@ def log_capital(differences: Floats, at_most: float) -> Floats:
     if not bounded(x):
         raise ValueError("differences must be finite and in [-1, 1]")
     y = (x - at_most) / (1 + at_most)
-    mixed = np.full(x.shape, -np.inf)
-    for bet in GRID:
-        np.logaddexp(mixed, np.cumsum(np.log1p(bet * y), axis=-1), out=mixed)
-    mixed -= np.log(len(GRID))
-    return mixed
+    return _mixed(np.log1p(bet * y) for bet in GRID)
 
 
 def log_capital_two_sided(differences: Floats, within: float) -> Floats:
@@ -81,13 +81,22 @@ def log_capital_of_failures(differences: Floats, tolerated: float, excused: floa
     if not bounded(x):
         raise ValueError("differences must be finite and in [-1, 1]")
     alone = x > 0
-    mixed = np.full(x.shape, -np.inf)
-    for ratio in RATIOS:
-        succeeded = np.log((1 - ratio * tolerated) / (1 - tolerated))
-        np.logaddexp(mixed, np.cumsum(np.where(alone, np.log(ratio), succeeded), axis=-1), out=mixed)
+    succeeded = [np.log((1 - ratio * tolerated) / (1 - tolerated)) for ratio in RATIOS]
+    by_share = _mixed(np.where(alone, np.log(ratio), log) for ratio, log in zip(RATIOS, succeeded, strict=True))
     either = np.cumsum(np.log1p(_BET_ON_EITHER * x), axis=-1)
-    both: Floats = np.minimum(mixed - np.log(len(RATIOS)), either + excused)
+    both: Floats = np.minimum(by_share, either + excused)
     return both
+
+
+def _mixed(growths: Iterable[Floats]) -> Floats:
+    """Logarithm of the mean of the capitals whose logarithms grow so from row to row."""
+    bets = 0
+    total: Floats = np.zeros(())
+    for growth in growths:
+        total = total + np.exp(np.clip(np.cumsum(growth, axis=-1), -_FAR, _FAR))
+        bets += 1
+    mean: Floats = np.log(total / bets)
+    return mean
 
 
 def bounded(differences: Floats) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from orchestration.rollout.betting import RATIOS
 from serving_gateway.contracts.rollout import basis_points
 
 SHIPPED = Path(__file__).with_name("policy.toml")
@@ -61,6 +62,11 @@ class EvidencePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         total = self.reflex + sum(getattr(self.tests, name).share for name in Criteria.__struct_fields__)
         if not isclose(total, 1.0, abs_tol=1e-9):
             raise ValueError(f"`reflex` and the shares of the tests must sum to 1, not {total:g}")
+        for test in (self.tests.errors, self.tests.invalid_outputs):
+            if not 0 < test.tolerance < 1 / max(RATIOS):
+                raise ValueError(
+                    f"`tolerance` of failures must be above 0 and below 1 / {max(RATIOS):g}: {test.tolerance:g}"
+                )
 
     def test(self, name: CriterionName) -> Criterion:
         """The policy of one test."""

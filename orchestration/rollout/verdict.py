@@ -14,7 +14,6 @@ Outcome = Literal["pass", "fail", "inconclusive", "error"]
 CRITERIA: tuple[CriterionName, ...] = ("errors", "invalid_outputs", "score_shift", "latency", "loss")
 _TWO_SIDED = frozenset({"score_shift"})
 _FAILURES = frozenset({"errors", "invalid_outputs"})
-_LARGEST = 700.0  # far beyond any bound the exact amount says nothing more, and exp() of it is finite
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def judge_criterion(name: CriterionName, evidence: Evidence, policy: EvidencePol
 
 
 def _e(log_capital: float) -> float:
-    return math.exp(min(log_capital, _LARGEST))
+    return math.exp(log_capital)
 
 
 def _odds(log_capital: float) -> str:
