@@ -18,6 +18,8 @@ HEALTH_CHECK = dg.AssetCheckKey(dg.AssetKey("model_health"), "model_is_healthy")
 AS_OF_TAG = "health/as_of"
 # Evaluations that are looked back on for the latest one with our metadata.
 LOOK_BACK = 20
+# How a challenger that nobody asked for by hand is trained.
+RECIPE = RecipeName.lightgbm
 _COMPLETED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 
@@ -51,7 +53,7 @@ def retrain_on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     windows = training_windows(as_of, stored_days("training_rows"))
     tags = {AS_OF_TAG: as_of.isoformat()}
     attempt = next_attempt(context.instance, "train_challenger", tags)
-    config: dict[str, Any] = {**windows.config, "recipe": RecipeName.lightgbm.name}
+    config: dict[str, Any] = {**windows.config, "recipe": RECIPE.name}
     request = dg.RunRequest(
         run_key=f"health:{as_of.isoformat()}:{attempt}",
         run_config={"ops": {"challenger_model": {"config": config}}},

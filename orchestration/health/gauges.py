@@ -35,7 +35,9 @@ def _gauges(report: HealthReport) -> Iterator[Gauge]:
     model = {"model": report.triton_model}
     for outcome in _OUTCOMES:
         said = "1 for the outcome of the model's health"
-        yield Gauge("model_health_outcome", {**model, "outcome": outcome}, report.verdict.outcome == outcome, said)
+        yield Gauge(
+            "model_health_outcome", {**model, "outcome": outcome}, float(report.verdict.outcome == outcome), said
+        )
     for name, value, said in (
         ("as_of_timestamp_seconds", report.as_of.timestamp(), "Event time of the look at the model's health"),
         ("label_watermark_timestamp_seconds", report.watermark.timestamp(), "Event time up to which labels are known"),

@@ -43,9 +43,7 @@ def look(lake: Path, arm: Arm, policy: HealthPolicy, *, now: datetime, days: int
     answers = served(lake, arm.triton_model, view_window(since, since)[0], now)
     past = _past_of(lake, arm.model)
     thresholds = fitted_thresholds([window.health for window in past], policy.thresholds)
-    # a replay may have set the clock back: what it has not reached again is not known
-    known = [window for window in read_windows(lake, arm.triton_model) if window.verdict.end <= now.date()]
-    windows = _judged(known, answers, thresholds, policy)
+    windows = _judged(_known(lake, arm.triton_model, policy, now), answers, thresholds, policy)
     kept = [window for window in windows if window.verdict.outcome != "inconclusive"]
     write_document(windows_file(lake, arm.triton_model), kept)
     seen = [*past, *(window.figures for window in kept if window.figures)]
@@ -68,6 +66,16 @@ def look(lake: Path, arm: Arm, policy: HealthPolicy, *, now: datetime, days: int
 def _past_of(lake: Path, model: str) -> Sequence[PastWindow]:
     past = read_past(lake)
     return past.windows if past is not None and past.model == model else []
+
+
+def _known(lake: Path, triton_model: str, policy: HealthPolicy, now: datetime) -> list[JudgedWindow]:
+    """What earlier looks have judged; not what a clock that was set back has yet to reach, nor windows of another length."""
+    length = timedelta(days=policy.windows.days)
+    return [
+        window
+        for window in read_windows(lake, triton_model)
+        if window.verdict.end <= now.date() and window.verdict.end - window.verdict.first == length
+    ]
 
 
 def _judged(

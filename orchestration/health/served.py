@@ -13,7 +13,7 @@ from orchestration.health.label_free import estimated
 from orchestration.health.maturity import label_watermark
 from orchestration.health.past import PastWindow
 from orchestration.health.windows import window_days, window_health
-from orchestration.ingestion.predictions import read_predictions
+from orchestration.ingestion.predictions import scan_predictions
 from orchestration.rollout.ground_truth import labels_of
 
 Days = tuple[date, date]
@@ -64,8 +64,13 @@ def served(lake: Path, triton_model: str, since: datetime, now: datetime) -> Ser
     A request that was asked again counts once: the answer that has a label, and of those the latest. Answers of an arm that
     the caller named were chosen, not drawn; those without stored features say nothing of the model: both are left out.
     """
-    answered = read_predictions(lake, since, now + timedelta(microseconds=1)).filter(
-        pl.col("triton_model") == triton_model, pl.col("routing") == "split", ~pl.col("degraded")
+    # vectors are left where they are: they are most of the log
+    answered = (
+        scan_predictions(lake, since, now + timedelta(microseconds=1))
+        .filter(pl.col("triton_model") == triton_model, pl.col("routing") == "split", ~pl.col("degraded"))
+        .select("prediction_id", "request_id", "event_time", "served_at", "score")
+        .unique("prediction_id")
+        .collect()
     )
     labels = labels_of(lake, answered, now).filter(pl.col("matures_at") <= now).select("prediction_id", "label")
     rows = (

@@ -23,7 +23,7 @@ def write_days(
         day = first + n * DAY
         seed = day.toordinal()
         p = scores(seed, rows)
-        late = np.random.default_rng(seed).random(rows) < shifted(p, log_odds)
+        late = np.random.default_rng(seed + 1_000_000).random(rows) < shifted(p, log_odds)
         # the requests of a day's flights begin an hour before its midnight
         asked = [
             datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=4 * i - 60) for i in range(rows)

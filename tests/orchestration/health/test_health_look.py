@@ -100,6 +100,14 @@ def test_a_clock_that_was_set_back_knows_nothing_of_later_windows(lake: Path) ->
     assert outcomes(looked(lake, MONDAY + WEEK)) == "g"
 
 
+def test_windows_of_another_length_are_not_mixed_with_those_of_the_policy(lake: Path) -> None:
+    write_days(lake, MONDAY, 14)
+    looked(lake, MONDAY + 2 * WEEK)
+    daily = msgspec.structs.replace(POLICY, windows=msgspec.structs.replace(POLICY.windows, days=1, fewest_rows=100))
+    found = look(lake, ARM, daily, now=at(MONDAY + 2 * WEEK), days=56)
+    assert [window.verdict.first for window in found.windows] == [MONDAY + n * DAY for n in range(14)]
+
+
 def test_a_look_back_into_a_window_takes_it_whole(lake: Path) -> None:
     write_days(lake, MONDAY, 14)
     found = looked(lake, MONDAY + 2 * WEEK, days=10)
