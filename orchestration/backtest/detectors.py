@@ -14,6 +14,10 @@ from orchestration.drift.freshness import ServedViews, judge_freshness
 from orchestration.drift.psi import scores
 from orchestration.drift.verdict import judge_drift
 
+DAILY_PSI, WEEKLY_PSI = "PSI of a feature", "weekly PSI of a feature"
+# Checks that stand in the report and page nobody: of so many features one is above its threshold on most days.
+CHATTY = frozenset({DAILY_PSI, WEEKLY_PSI})
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -36,12 +40,12 @@ def daily_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]
     }
     for check, verdict in said.items():
         yield from (Alarm(now, check, subject) for subject in verdict.unusual)
-    yield from _drift(day, usual, usual.psi, now, "PSI of a feature")
+    yield from _drift(day, usual, usual.psi, now, DAILY_PSI)
 
 
 def weekly_alarms(served: Served, usual: Usual, now: datetime) -> Iterator[Alarm]:
     """What the drift report says at `now` of the requests of the week before."""
-    yield from _drift(frame_of(served.vectors, usual.inputs), usual, usual.weekly_psi, now, "weekly PSI of a feature")
+    yield from _drift(frame_of(served.vectors, usual.inputs), usual, usual.weekly_psi, now, WEEKLY_PSI)
 
 
 def _drift(window: pl.DataFrame, usual: Usual, limits: Mapping[str, float], now: datetime, by: str) -> Iterator[Alarm]:

@@ -71,7 +71,7 @@ def faults_plot(results: Results) -> "Figure":
         runs = results.faults[name]
         hours = [run.delay.total_seconds() / 3600 for run in runs if run.delay is not None]
         axes.plot(hours, [place] * len(hours), "o", color="#135", markersize=5, alpha=0.6)
-        if (middle := median_delay(runs)) is not None:
+        if (middle := median_delay([run.delay for run in runs])) is not None:
             axes.plot([middle.total_seconds() / 3600], [place], "|", color="#c22", markersize=16, markeredgewidth=2)
         else:
             axes.text(1.0, place, "most runs not caught", va="center", fontsize=8, color="#c22")

@@ -43,6 +43,9 @@ class Week:
 class Results:
     """`log_loss` is frozen, ours, weekly over all rows, `share` the share of the gain.
 
+    `calendar` is the share of the gain by weeks between two retrains, where the calendar asks for them and nothing else, and
+    the rollout takes as long as ours.
+
     `redrawn` counts the alarms of each no-drift year, `data_alarms` the days on which each daily check spoke without a
     fault, `watched_days` how many days that were. `faults` holds the twin runs of each.
     """
@@ -53,6 +56,7 @@ class Results:
     weeks: Sequence[Week]
     log_loss: tuple[float, float, float]
     share: float
+    calendar: Mapping[int, float]
     retrains: Sequence[Retrain]
     redrawn: Sequence[int]
     data_alarms: Mapping[str, int]
@@ -76,10 +80,10 @@ def caught_by(runs: Sequence[Caught]) -> str | None:
     return said.most_common(1)[0][0]
 
 
-def median_delay(runs: Sequence[Caught]) -> timedelta | None:
-    """Over all runs; one that caught nothing counts as the longest. None where the median is such a run."""
-    known = sorted(run.delay for run in runs if run.delay is not None)
-    middle = (len(runs) - 1) // 2
+def median_delay(delays: Sequence[timedelta | None]) -> timedelta | None:
+    """Over all runs; None, nothing caught, counts as the longest. None where the median is such a run."""
+    known = sorted(delay for delay in delays if delay is not None)
+    middle = (len(delays) - 1) // 2
     return known[middle] if middle < len(known) else None
 
 

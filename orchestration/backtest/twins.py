@@ -10,7 +10,7 @@ import polars as pl
 
 from orchestration.backtest.checkup import ended_window, judged
 from orchestration.backtest.course import LOOKS_AT, Course, Rules
-from orchestration.backtest.detectors import Alarm, daily_alarms, weekly_alarms
+from orchestration.backtest.detectors import CHATTY, Alarm, daily_alarms, weekly_alarms
 from orchestration.backtest.faults import DATA_FAULTS, DataFault
 from orchestration.backtest.models import Models
 from orchestration.backtest.plan import WEEK
@@ -33,21 +33,32 @@ OLDER = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Caught:
-    """What one twin run brought: `by` is None where nothing was said. `requests`: the canary's until then."""
+    """What one twin run brought: `by` is None where nothing was said. `requests`: the canary's until then.
+
+    `paged_by` and `page` are the same of the checks that are quiet without a fault: all but those of single features' PSI.
+    """
 
     since: datetime
     by: str | None
     delay: timedelta | None
     requests: int | None = None
+    paged_by: str | None = None
+    page: timedelta | None = None
 
 
 def first_new(faulty: Sequence[Alarm], clean: Sequence[Alarm], since: datetime) -> Caught:
     """The first alarm of `faulty` that `clean` lacks; of several at once the one that was said first."""
     known = set(clean)
-    for alarm in sorted(faulty, key=lambda alarm: alarm.at):
-        if alarm not in known:
-            return Caught(since, alarm.by, alarm.at - since)
-    return Caught(since, None, None)
+    new = [alarm for alarm in sorted(faulty, key=lambda alarm: alarm.at) if alarm not in known]
+    first = next(iter(new), None)
+    page = next((alarm for alarm in new if alarm.by not in CHATTY), None)
+    return Caught(
+        since,
+        first.by if first else None,
+        first.at - since if first else None,
+        paged_by=page.by if page else None,
+        page=page.at - since if page else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from orchestration.ingestion.partitions import days, midnight
 DAY = timedelta(days=1)
 # Days of served requests that are read at once.
 STRETCH = 28 * DAY
+# Weeks between two retrains that the calendar asks for, to hold ours against.
+CALENDARS = (2, 3, 4)
 
 
 def backtest(models: Models, plan: Plan, rules: Rules, features: Path, progress: Progress) -> Results:
@@ -34,6 +36,7 @@ def backtest(models: Models, plan: Plan, rules: Rules, features: Path, progress:
     fresh = np.concatenate([models.scores(monday, world.of_days(monday, monday + WEEK)) for monday in plan.mondays])
     scores = (models.scores(plan.start, rows), course.answers[rows], fresh)
     frozen, ours, weekly = (log_losses(labels, of) for of in scores)
+    rollout = _usual_rollout(course.events)
     usual = _usual(world, plan, features)
     twins = DataTwins(models, rules, usual, features, _champions(course.events, plan.start))
     return Results(
@@ -43,6 +46,10 @@ def backtest(models: Models, plan: Plan, rules: Rules, features: Path, progress:
         weeks=list(_weeks(world, plan, (frozen, ours, weekly), progress)),
         log_loss=(float(frozen.mean()), float(ours.mean()), float(weekly.mean())),
         share=share_of_gain(frozen, ours, weekly),
+        calendar={
+            every: share_of_gain(frozen, log_losses(labels, _by_calendar(models, plan, every, rollout)), weekly)
+            for every in CALENDARS
+        },
         retrains=list(retrains(models, course.events, plan)),
         redrawn=_redrawn(models, rules, plan),
         data_alarms=_data_alarms(world, plan, usual, features, progress),
@@ -76,6 +83,22 @@ def _course(models: Models, plan: Plan, rules: Rules, progress: Progress) -> Cou
     for _ in course.run(plan.start, plan.end):
         done()
     return course
+
+
+def _by_calendar(models: Models, plan: Plan, every: int, rollout: timedelta) -> Floats:
+    """Scores of retraining every so many weeks, each model answering once its rollout is over, as ours do."""
+    world, rows = models.world, models.world.of_days(plan.start, plan.end)
+    scores = models.scores(plan.start, rows).copy()
+    for monday in plan.mondays[every::every]:
+        rest = slice(world.asked_before(midnight(monday) + rollout), rows.stop)
+        scores[rest.start - rows.start :] = models.scores(monday, rest)
+    return scores
+
+
+def _usual_rollout(events: Sequence[Event]) -> timedelta:
+    """Median time from the midnight to which a model learned until it answered everything; none where none ever did."""
+    took = sorted(event.at - midnight(event.model) for event in events if event.what == "promoted")
+    return took[len(took) // 2] if took else timedelta(0)
 
 
 def _weeks(world: World, plan: Plan, losses: tuple[Floats, Floats, Floats], progress: Progress) -> Iterator[Week]:

@@ -39,12 +39,13 @@ def results(**changes: object) -> Results:
     ]
     retrains = [Retrain(AT, MODEL, AT + 48 * HOUR, 0.004), Retrain(AT + 504 * HOUR, LATER, None, None)]
     faults = {
-        "frozen features": [Caught(AT, "freshness", 13 * HOUR)] * 3 + [Caught(AT, "nulls", 30 * HOUR)] * 2,
+        "frozen features": [Caught(AT, "freshness", 13 * HOUR, None, "freshness", 13 * HOUR)] * 3
+        + [Caught(AT, "PSI of a feature", 30 * HOUR)] * 2,
         "stuck sensor": [Caught(AT, None, None)] * 4 + [Caught(AT, "PSI of a feature", HOUR)],
-        "slow canary": [Caught(AT, "latency", 60 * HOUR, 200)] * 5,
+        "slow canary": [Caught(AT, "latency", 60 * HOUR, 200, "latency", 60 * HOUR)] * 5,
     }
     whole = {
-        "plan": Plan(), "rules": rules, "events": events, "weeks": weeks, "log_loss": (0.425, 0.416, 0.415), "share": 0.9,
+        "plan": Plan(), "rules": rules, "events": events, "weeks": weeks, "log_loss": (0.425, 0.416, 0.415), "share": 0.9, "calendar": {2: 0.91},
         "retrains": retrains, "redrawn": [0, 1, 2, 0], "data_alarms": {"nulls": 2}, "watched_days": 272, "faults": faults,
     }  # fmt: skip
     return Results(**{**whole, **changes})  # type: ignore[arg-type]
@@ -72,9 +73,10 @@ def test_the_section_tells_what_was_missed_and_not_caught() -> None:
     text = section(results(share=0.85))
     assert "| at least 90 % of weekly retraining's gain | 85.0% | **missed** |" in text
     assert "| with at most half of its retrains (19) | 2 | met |" in text
-    assert "freshness, nulls | 5 of 5 | 13 h |" in text
+    assert "| freshness, PSI of a feature | 5 of 5 | 13 h | freshness, not caught | 3 of 5 | 13 h |  |" in text
     assert "not caught, PSI of a feature | 1 of 5 | - |" in text
-    assert "| latency | 5 of 5 | 60 h | 200 |" in text
+    assert "| latency | 5 of 5 | 60 h | latency | 5 of 5 | 60 h | 200 |" in text
+    assert "every 2 weeks, with a rollout as long as ours | 0.4159 | 91.0% | 19 |" in text
     assert (
         "| 15 Apr | 15 Apr 03:00 | 15 Apr 04:00 | 16 Apr 04:00 | 17 Apr 03:00 | 18 Apr 03:00 | settled | +0.0040 |"
         in text
