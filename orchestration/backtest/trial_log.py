@@ -74,34 +74,30 @@ class TrialLog:
         """
         placed = arms == "canary"
         canary = self.fault.scores(sound)
-        self.registered.append(np.stack([baseline, canary]))
-        failed = self.random.random(len(baseline)) < self.fault.errors
+        failed = self.random.random(len(arms)) < self.fault.errors
         answers = np.where(placed & ~failed, canary, baseline)
-        arm = np.where(placed & failed, "baseline", arms)
         slower = np.where(placed, self.fault.latency, 1.0)
-        latency = LATENCY_US * slower * np.exp(LATENCY_SPREAD * self.random.normal(size=len(baseline)))
-        fell_back = placed & failed
-        asked = self.world.rows["event_timestamp"][rows]
+        latency = LATENCY_US * slower * np.exp(LATENCY_SPREAD * self.random.normal(size=len(arms)))
         ids = pl.Series(np.arange(rows.start, rows.stop)).cast(pl.String)
+        asked = pl.DataFrame({"prediction_id": ids, "event_time": self.world.rows["event_timestamp"][rows]})
+        fell_back = pl.Series(placed & failed)
         self.predictions.append(
-            pl.DataFrame(
-                {"prediction_id": ids, "request_id": ids, "event_time": asked, "served_at": asked}
-            ).with_columns(
-                arm=pl.Series(arm),
-                triton_model=pl.Series(np.where(arm == "canary", self.pair.canary, self.pair.baseline)),
-                # stands for the vector: the registered models are asked by the row's number in the trial
-                vector=pl.Series(np.arange(rows.start, rows.stop) - self.first, dtype=pl.Float32)
-                .reshape((-1, 1))
-                .arr.to_list(),
+            asked.with_columns(
+                request_id=ids,
+                served_at="event_time",
+                arm=pl.Series(np.where(placed & failed, "baseline", arms)),
+                triton_model=pl.Series(np.where(placed & ~failed, self.pair.canary, self.pair.baseline)),
+                vector=self._numbers(rows),
                 score=pl.Series(answers),
                 latency_us=pl.Series(latency.astype(np.int64)),
                 outcome=pl.lit("ok"),
-                fallback_from=pl.when(pl.Series(fell_back)).then(pl.lit("canary")),
-                fallback_outcome=pl.when(pl.Series(fell_back)).then(pl.lit("error")),
+                fallback_from=pl.when(fell_back).then(pl.lit("canary")),
+                fallback_outcome=pl.when(fell_back).then(pl.lit("error")),
                 charged=pl.lit(value=True),
             )
         )
         self.paired.append(self._background(ids, baseline, canary, placed, failed))
+        self.registered.append(np.stack([baseline, canary]))
         self.canary_requests += int(placed.sum())
         return answers
 
@@ -115,15 +111,19 @@ class TrialLog:
             of = vectors[:, 0].astype(np.int64)
             return registered[0, of], registered[1, of]
 
-        predictions = pl.concat(self.predictions)
         return evidence_of(
-            predictions,
+            pl.concat(self.predictions),
             pl.concat(self.paired),
             self._labels(now),
             pair=self.pair,
             now=now,
             registered=asked_again,
         )
+
+    def _numbers(self, rows: slice) -> pl.Series:
+        """Stand for the vectors: the registered models are asked by a row's number in the trial."""
+        numbers = pl.Series(np.arange(rows.start, rows.stop) - self.first, dtype=pl.Float32)
+        return numbers.reshape((-1, 1)).arr.to_list()
 
     def _background(
         self, ids: pl.Series, baseline: Floats, canary: Floats, placed: NDArray[np.bool_], failed: NDArray[np.bool_]
