@@ -119,11 +119,14 @@ def canary_twins(
     """Trials of the same challenger, the last Monday's, from the first request for `start` on, with each fault and without."""
     learned = start - timedelta(days=start.weekday())
     known = set(_failures(models, rules, start, learned, SOUND))
+    since, _ = view_window(start, start)
     found = {}
     for fault in faults:
         new = [one for one in _failures(models, rules, start, learned, fault) if one not in known]
-        since, _ = view_window(start, start)
-        found[fault.name] = Caught(since, new[0][0], new[0][1] - since, new[0][2]) if new else Caught(since, None, None)
+        found[fault.name] = Caught(since, None, None)
+        if new:
+            by, at, requests = new[0]
+            found[fault.name] = Caught(since, by, at - since, requests, paged_by=by, page=at - since)
     return found
 
 
