@@ -47,6 +47,10 @@ serve: setup ## the gateway alone, in the foreground (needs Redis and Triton); C
 	@$(BIN)/python -m serving_gateway.canary_split "$${CANARY_SPLIT-}"
 	@$(BIN)/python -m serving_gateway
 
+.PHONY: backtest
+backtest: setup ## the year 2013 through the platform's own decisions, ten faults included, into docs/evidence.md; a quarter of an hour
+	@$(BIN)/python -m orchestration.backtest
+
 # No set-up first: whoever looks into a running platform must not rebuild the environment it runs in.
 .PHONY: doctor
 doctor: ## look at every part of the running platform; docs/runbook.md goes on from there
