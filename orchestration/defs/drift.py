@@ -56,8 +56,9 @@ def drift_report(config: DriftConfig) -> dg.MaterializeResult:
     A feature has drifted where its PSI is above what windows of the same length reached within the training window.
     Nulls, values out of range and stale features are data alarms: each becomes a notice, and none rolls anything back.
     """
-    from orchestration.drift.gauges import drift_gauges, gauges_path, write_gauges
+    from orchestration.drift.gauges import drift_gauges, gauges_path
     from orchestration.drift.judged import report_on_log
+    from orchestration.gauges import write_gauges
     from serving_gateway.control.store import RolloutStore
 
     settings = Settings.load()

@@ -78,7 +78,7 @@ def model_health(config: HealthConfig) -> dg.MaterializeResult:
 
     With the label-maturity watermark, the thresholds, and an estimate without labels of the window under way.
     """
-    from orchestration.drift.gauges import FOLDER, write_gauges
+    from orchestration.gauges import FOLDER, write_gauges
     from orchestration.health.gauges import health_gauges
     from orchestration.health.judged import answering, look
     from orchestration.health.policy import read_health_policy

@@ -1,8 +1,8 @@
 """The model's health as gauges, for whoever exposes them to Prometheus."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from orchestration.gauges import Gauge
 from orchestration.health.report import HealthReport
 from orchestration.health.windows import WindowHealth
 
@@ -15,15 +15,6 @@ _WINDOW = {
     "calibration_bias": "Mean score minus share of label 1, newest judged window",
     "calibration_error": "Expected calibration error of the newest judged window",
 }
-
-
-class Gauge(NamedTuple):
-    """One sample of a gauge."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
-    help: str
 
 
 def health_gauges(report: HealthReport) -> list[Gauge]:

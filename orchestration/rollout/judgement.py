@@ -1,4 +1,4 @@
-"""The verdict on the canary under way, from what the lake holds."""
+"""The evidence on the canary under way, from what the lake holds."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,10 +21,10 @@ from orchestration.rollout.pairing import (
     score_shifts,
     scored_by_both,
 )
-from orchestration.rollout.policy import CriterionName, shipped_policy
+from orchestration.rollout.policy import CriterionName
 from orchestration.rollout.rescore import RescoreError, registered_scores
 from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import CRITERIA, Verdict, judge
+from orchestration.rollout.verdict import CRITERIA
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import Arm, RolloutState
 from serving_gateway.control.store import RolloutStore
@@ -34,18 +34,13 @@ from serving_gateway.control.store import RolloutStore
 Registered = Callable[[NDArray[np.float32]], tuple[Floats, Floats]]
 
 
-def judge_trial(lake: Path, trial: Trial, *, baseline: str, now: datetime, registered: Registered) -> Verdict:
-    """Judge a trial on everything that was logged since it began, by all gateways, and is known by the event time `now`.
+def trial_evidence(lake: Path, trial: Trial, *, baseline: str, now: datetime, registered: Registered) -> Evidence:
+    """Everything that was logged of a trial since it began, by all gateways, and is known by the event time `now`.
 
     `baseline` is the Triton model of the baseline arm. Always the whole trial: a window that moved would restart the
-    tests with every look, and fail innocent canaries far more often than the policy says.
+    tests with every look, and fail innocent canaries far more often than the policy says. The log is read once; where a
+    row landed late it takes its place.
     """
-    evidence = trial_evidence(lake, trial, baseline=baseline, now=now, registered=registered)
-    return judge(evidence, shipped_policy().evidence)
-
-
-def trial_evidence(lake: Path, trial: Trial, *, baseline: str, now: datetime, registered: Registered) -> Evidence:
-    """What `judge_trial` judges. The log is read once; where a row landed late it takes its place."""
     # Rows whose caller chose the arm are left out: who chooses, and how often, may know the answers.
     predictions = read_trial(lake, trial.since).filter(pl.col("routing") == "split")
     if predictions.is_empty():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orchestration.drift.folder import write_whole
 from orchestration.event_clock import event_now
-from orchestration.rollout.policy import shipped_policy
+from orchestration.rollout.policy import PolicyError, read_policy
 from orchestration.rollout.replay_report import replay_report
 from orchestration.rollout.replay_table import show
 from orchestration.rollout.replayed import NothingToReplayError, ReplayedLog, Scored, replayed
@@ -34,15 +34,21 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         _check(wanted)
-        log = _replayed(Settings.load(), wanted)
-        report = replay_report(
-            log, shipped_policy().evidence, start=wanted.start.isoformat(), end=wanted.end.isoformat()
-        )
+        settings = Settings.load()
+        rates = read_policy(settings.rollout_policy).evidence
+        log = _replayed(settings, wanted)
+        report = replay_report(log, rates, start=wanted.start.isoformat(), end=wanted.end.isoformat())
         if wanted.output:
             _write(log.rows, wanted.output)
     except redis.RedisError as error:
         return _cannot(f"Redis, which has the contracts, cannot be read (REDIS_URL, REDIS_PORT): {error}")
-    except (NothingToReplayError, RescoreError, ValueError, OSError) as error:  # the message says what to mend
+    except (
+        NothingToReplayError,
+        PolicyError,
+        RescoreError,
+        ValueError,
+        OSError,
+    ) as error:  # the message says what to mend
         return _cannot(str(error))
     if wanted.json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())

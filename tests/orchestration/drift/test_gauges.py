@@ -8,10 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from orchestration.drift.checks import CHECKS
 from orchestration.drift.figures import DriftFigures, Levels, Said
-from orchestration.drift.gauges import Gauge, drift_gauges, gauges_path, write_gauges
+from orchestration.drift.gauges import drift_gauges, gauges_path
 from orchestration.drift.judged import JudgedReport
 from orchestration.drift.report import DriftReport
 from orchestration.drift.verdict import DriftVerdict
+from orchestration.gauges import Gauge, write_gauges
 
 NOON, LOOKED = datetime(2013, 5, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,11 +10,11 @@ import pytest
 
 from orchestration.ingestion.partitions import partition_path
 from orchestration.ingestion.predictions import PAIRED_SCHEMA, PREDICTION_SCHEMA
-from orchestration.rollout.judgement import judge_trial, trial_evidence
+from orchestration.rollout.judgement import trial_evidence
 from orchestration.rollout.policy import shipped_policy
 from orchestration.rollout.rescore import RescoreError
 from orchestration.rollout.trial import Trial
-from orchestration.rollout.verdict import Verdict
+from orchestration.rollout.verdict import Verdict, judge
 from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
 
 NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
@@ -27,6 +28,10 @@ def arm(version: int) -> Arm:
 def registered(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The vector of a row is what the two registered models say of it."""
     return vectors[:, 0].astype(float), vectors[:, 1].astype(float)
+
+
+def judge_trial(lake: Path, trial: Trial, **known: Any) -> Verdict:
+    return judge(trial_evidence(lake, trial, **known), shipped_policy().evidence)
 
 
 def verdict_on(lake: Path, now: datetime, trial: Trial = TRIAL) -> Verdict:
