@@ -1,6 +1,7 @@
 """The whole stack on free ports, with a champion that serves: started once for the session."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from orchestration.features.store import online_client
 from orchestration.replay.client import Replay
 from orchestration.replay.feed import Feed
 from orchestration.replay.timeline import Minute, timeline
+from orchestration.rollout.policy import SHIPPED
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 from tests.e2e.automation import SCHEDULES, WORKING_SENSORS, Automation
@@ -92,6 +94,14 @@ class Platform:
         return state.arms.canary.triton_model
 
 
+def quick_policy(home: Path) -> Path:
+    """The shipped rollout policy with holds of an hour: a trial that steps lead then takes a day, not four."""
+    text = re.sub(r"^hold_hours = .*$", "hold_hours = 1", SHIPPED.read_text(), flags=re.MULTILINE)
+    path = home / "rollout_policy.toml"
+    path.write_text(re.sub(r"^(rows|labels) = .*$", r"\1 = 100", text, flags=re.MULTILINE))
+    return path
+
+
 def partition_range(first: date, end: date) -> dict[str, str]:
     return {
         "dagster/asset_partition_range_start": first.isoformat(),
@@ -103,7 +113,8 @@ def partition_range(first: date, end: date) -> dict[str, str]:
 def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Ports, home and switches of the session's stack, set in our own environment too."""
     wanted = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
-    wanted |= {"PLATFORM_HOME": str(tmp_path_factory.mktemp("stack")), **STACK_SWITCHES}
+    home = tmp_path_factory.mktemp("stack")
+    wanted |= {"PLATFORM_HOME": str(home), "ROLLOUT_POLICY_PATH": str(quick_policy(home)), **STACK_SWITCHES}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in wanted.items():
             patch.setenv(name, value)
