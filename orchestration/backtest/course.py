@@ -62,7 +62,8 @@ class Rules:
 class Course:
     """Where the year has come to.
 
-    `answers` holds the score that each row's caller got, `by` the ordinal of the day that the model which was to answer it had learned to; both are filled as time goes by.
+    `answers` holds the score that each row's caller got, `by` the model that was to answer it, as the ordinal of the day to
+    which it had learned; both are filled as time goes by.
     """
 
     models: Models
