@@ -16,7 +16,7 @@ MAKE = {
     "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook_commands.py::test_a_command_shows_what_the_runbook_says"),
     "compose-up": ("docker compose up", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "compose-down": ("docker compose down", "tests/docs/test_compose.py::test_with_an_engine_make_starts_and_stops_the_containers"),
-    "backtest": ("-m orchestration.backtest", "tests/orchestration/backtest/test_whole_year.py::test_the_year_reaches_its_targets"),
+    "backtest": ("-m orchestration.backtest", "tests/orchestration/backtest/test_backtest_year.py::test_the_year_reaches_its_targets"),
     "simulate": ("-m orchestration.rollout.simulation", "tests/orchestration/rollout/simulation/test_simulation.py::test_the_full_simulation_meets_its_marks"),
     "bench": ("-m tests.bench.features", "tests/bench/test_bench_features_smoke.py::test_reads_and_joins_are_measured_and_what_was_started_is_stopped"),
     "bench-gateway": ("-m tests.bench.gateway", "tests/bench/test_bench_smoke.py::test_the_gateway_is_measured_and_what_was_started_is_stopped"),
