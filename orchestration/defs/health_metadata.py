@@ -96,9 +96,8 @@ def _interval(estimate: "Estimate | None") -> dict[str, Any]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Dagster wants a schema for a table without rows."""
-    records = [
-        dg.TableRecord({key: str(value) if value == "" else value for key, value in row.items()}) for row in rows
-    ]
+    """Dagster wants the same fields in every row, and a schema for a table without rows; what a row lacks is empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    records = [dg.TableRecord({name: row.get(name, "") for name in names}) for row in rows]
     schema = dg.TableSchema([]) if not records else None
     return dg.MetadataValue.table(records, schema=schema)

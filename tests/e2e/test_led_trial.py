@@ -66,7 +66,7 @@ def recorded(platform: Platform) -> list[dict[str, Any]]:
     """Metadata of rollout_state's materializations, newest first."""
     query = """{ assetNodes(assetKeys: [{path: ["rollout_state"]}]) { assetMaterializations(limit: 60) { metadataEntries {
         label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue }
-        ... on PathMetadataEntry { path } ... on MarkdownMetadataEntry { mdStr } ... on UrlMetadataEntry { url } } } } }"""
+        ... on PathMetadataEntry { path } ... on UrlMetadataEntry { url } } } } }"""
     (node,) = platform.runs.ask(query, {})["assetNodes"]
     return [entries(made["metadataEntries"]) for made in node["assetMaterializations"]]
 
@@ -126,4 +126,4 @@ def test_a_challenger_goes_through_shadow_and_canary_to_the_baseline(platform: P
     wait_until(lambda: generations <= {one["generation"] for one in recorded(platform)}, timeout_s=60)
     steps = [one for one in recorded(platform) if one.get("decision") in {"GoOn", "Settle"}][:4]
     assert [one["phase"] for one in steps][::-1] == [phase for phase, _ in seen]
-    assert all(one["verdict"].startswith("pass") and "| loss | pass |" in one["tests"] for one in steps)
+    assert all(one["verdict"].startswith("pass") for one in steps)
