@@ -190,7 +190,8 @@ def online_store(config: OnlineConfig) -> dg.MaterializeResult:
     store = open_store(FEATURE_REPO, settings.home, settings.features_redis_url, settings.feast_registry)
     emptied = empty_online(client) if config.empty_first or config.rewind else 0
     try:
-        materialize(store, until)
+        # what happened at that very instant comes over the stream, as all that follows
+        materialize(store, until - timedelta(microseconds=1))
     except Exception:
         if emptied:  # and not filled: the updater, whose base still holds, sees the loss and writes what it knows
             client.delete(watermark_key())
