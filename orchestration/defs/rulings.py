@@ -14,7 +14,9 @@ from serving_gateway.control.transitions import NotPossibleError
 class WordConfig(dg.Config):
     """Why."""
 
-    reason: str = Field(description="Kept in the rollout's audit.", min_length=1, max_length=500)
+    reason: str = Field(
+        default="by hand, from Dagster", description="Kept in the rollout's audit.", min_length=1, max_length=500
+    )
 
 
 def _ruled(context: dg.OpExecutionContext, ruling: Ruling, reason: str) -> None:

@@ -19,7 +19,7 @@ from orchestration.settings import Settings
 from tests.browser import browser
 from tests.servers import ROOT
 
-GROUPS = ("ingestion", "features", "models", "serving", "rollout", "drift")
+GROUPS = ("ingestion", "features", "models", "serving", "rollout", "drift", "health")
 # Quiet, and without a sandbox, which needs rights that a container lacks. Virtual time ends when the page is at rest.
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -47,7 +47,7 @@ class Page:
 
 PAGES = {
     "asset-graph": Page(
-        f"/asset-groups?expanded={quote(','.join(f'global@global:{g}' for g in GROUPS))}", (1900, 1000)
+        f"/asset-groups?expanded={quote(','.join(f'global@global:{g}' for g in GROUPS))}", (2500, 1300)
     ),
     "canary-verdict": Page("/assets/canary_verdict?view=checks", (1600, 900)),
     "canary-verdict-lineage": Page("/assets/canary_verdict?view=lineage&lineageScope=upstream", (1700, 760)),

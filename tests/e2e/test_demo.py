@@ -51,7 +51,7 @@ def assets(told_demo: ToldDemo, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def test_every_asset_is_materialized_and_says_something(assets: dict[str, dict[str, Any]]) -> None:
-    """But the one that decides on trials which steps lead: the story leads its own."""
+    """But what decides on trials which steps lead, for the story leads its own, and what needs weeks of labels."""
     assert len(assets) > 15
     bare = [
         name
@@ -61,7 +61,7 @@ def test_every_asset_is_materialized_and_says_something(assets: dict[str, dict[s
             for seen in node["assetMaterializations"] + ([] if node["isMaterializable"] else node["assetObservations"])
         )
     ]
-    assert bare == ["rollout_step"]
+    assert sorted(bare) == ["model_health", "rollout_step", "usual_health"]
 
 
 def test_every_ingested_day_is_whole(assets: dict[str, dict[str, Any]]) -> None:
@@ -76,4 +76,5 @@ def test_every_check_passed_but_the_deliberate_one(assets: dict[str, dict[str, A
         for node in assets.values()
         for check in node["assetChecksOrError"].get("checks", [])
     }
-    assert {name: status for name, status in latest.items() if status != "SUCCEEDED"} == {DELIBERATE: "FAILED"}
+    of_weeks = dict.fromkeys(("model_is_healthy", "labels_are_on_time"), "never run")
+    assert {name: of for name, of in latest.items() if of != "SUCCEEDED"} == {DELIBERATE: "FAILED", **of_weeks}

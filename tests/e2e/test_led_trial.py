@@ -21,6 +21,7 @@ from serving_gateway.contracts.rollout import RolloutState
 from tests.e2e.conftest import CALM_DAY, DAY, HOLDOUT, TRAIN, Platform
 from tests.servers import ROOT, wait_until
 
+FIRST = CALM_DAY + DAY
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
@@ -73,8 +74,8 @@ def recorded(platform: Platform) -> list[dict[str, Any]]:
 
 def test_a_challenger_goes_through_shadow_and_canary_to_the_baseline(platform: Platform, challenger: str) -> None:
     old = standing(platform).arms.baseline.triton_model
-    platform.rewind(CALM_DAY)
-    replay, minutes = platform.replay(), [m for day in (0, 1) for m in platform.minutes(CALM_DAY + day * DAY)]
+    platform.rewind(FIRST)
+    replay, minutes = platform.replay(), [m for day in (0, 1) for m in platform.minutes(FIRST + day * DAY)]
     replay.run(minutes[:1])  # the event clock stands at the day's first minute
 
     platform.succeed("begin_trial")

@@ -184,7 +184,7 @@ def materializations(platform: Platform) -> list[dict[str, Any]]:
     (node,) = platform.runs.ask(query, {})["assetNodes"]
     values = ("text", "intValue", "floatValue", "url")
     return [
-        {entry["label"]: next(entry[v] for v in values if v in entry) for entry in seen["metadataEntries"]}
+        {entry["label"]: next((entry[v] for v in values if v in entry), None) for entry in seen["metadataEntries"]}
         for seen in node["assetMaterializations"]
     ]
 
