@@ -47,7 +47,7 @@ class Page:
 
 PAGES = {
     "asset-graph": Page(
-        f"/asset-groups?expanded={quote(','.join(f'global@global:{g}' for g in GROUPS))}", (2500, 1300)
+        f"/asset-groups?expanded={quote(','.join(f'global@global:{g}' for g in GROUPS))}", (2700, 2200)
     ),
     "canary-verdict": Page("/assets/canary_verdict?view=checks", (1600, 900)),
     "canary-verdict-lineage": Page("/assets/canary_verdict?view=lineage&lineageScope=upstream", (1700, 760)),
