@@ -100,7 +100,7 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 
 .PHONY: test-e2e
 test-e2e: setup chromium ## the whole stack, the demo included
-	@$(PYTEST) --numprocesses 3 --dist loadfile -m "e2e and not full"
+	@$(PYTEST) --numprocesses 3 -m "e2e and not full"
 
 .PHONY: test-full
 test-full: setup ## what is too long for every change: a whole year in one run, and the like

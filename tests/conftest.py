@@ -13,6 +13,14 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
 
 OWN_STACK = ("tests/e2e/test_demo.py", "tests/e2e/test_embedded.py", "tests/e2e/test_publishing_under_load.py")
+# A stack for those that replay whole days for a trial, another for the rest: either takes about as long as the demo and
+# its like.
+TRIALS = (
+    "tests/e2e/test_backfill.py",
+    "tests/e2e/test_difference_in_drift.py",
+    "tests/e2e/test_led_trial.py",
+    "tests/e2e/test_rollback.py",
+)
 
 # Files that read and tidy the tables of the whole year, seconds for a process: one worker does.
 WHOLE_YEAR = tuple(
@@ -70,13 +78,15 @@ def mlflow_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow
 
 
 class _ByStack(LoadScopeScheduling):
-    """A file is one worker's; files that share the end-to-end stack are too, in their order, and those of the whole year."""
+    """A file is one worker's; files that share an end-to-end stack are too, in their order, and those of the whole year."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file in WHOLE_YEAR:
             return "the whole year"
-        return "the shared stack" if file.startswith("tests/e2e/") and file not in OWN_STACK else file
+        if not file.startswith("tests/e2e/") or file in OWN_STACK:
+            return file
+        return "the stack of trials" if file in TRIALS else "the stack of the rest"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByStack:

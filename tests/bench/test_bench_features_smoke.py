@@ -23,7 +23,7 @@ from tests.servers import ROOT, wait_until
 TINY = Sizes(reads=((32, 1),), writes=(), join_rows=2000, join_days=(date(2013, 2, 4), date(2013, 2, 6)), year=False)
 
 
-@pytest.mark.integration
+@pytest.mark.full
 def test_reads_and_joins_are_measured_and_what_was_started_is_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,6 +38,7 @@ def test_dg_check_names_the_setting_that_keeps_them_from_loading(tmp_path: Path)
     assert "CRON_LANDING must be a cron expression" in done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_dg_launch_materializes_and_a_failing_blocking_check_makes_it_exit_1(tmp_path: Path) -> None:
     bad = source_folder(tmp_path / "bad", DAY, DAY + timedelta(days=2), flights=on(DAY, 3, origin="XXX"))
     launch = ["dg", "launch", "--assets", RAW, "--partition", DAY.isoformat()]

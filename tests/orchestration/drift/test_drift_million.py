@@ -37,7 +37,7 @@ def held_against_the_rows(home: Path, store: RolloutStore, rows: int) -> None:
     assert np.isfinite(list(figures.psi.value.values())).all()
 
 
-@pytest.mark.integration
+@pytest.mark.full
 def test_a_day_above_the_sample_is_decided_on_every_row(tmp_path: Path, redis_url: str) -> None:
     held_against_the_rows(tmp_path, RolloutStore.connect(redis_url), 30_000)
 

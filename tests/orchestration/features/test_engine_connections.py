@@ -130,6 +130,7 @@ def tls_relay(pem: Path, port: int) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.full
 def test_incremental_materialization_from_the_shell_goes_on_where_it_ended(tmp_path: Path, redis_url: str) -> None:
     start, end = date(2013, 2, 4), date(2013, 2, 5)
     raw_lake(tmp_path / "lake", start, end)

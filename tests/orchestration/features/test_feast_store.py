@@ -210,6 +210,7 @@ def served_views(
     return found
 
 
+@pytest.mark.full
 def test_feast_applies_and_materializes_from_the_shell(home: Path, tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "lake").symlink_to(home / "lake")
     (tmp_path / "feast").mkdir()

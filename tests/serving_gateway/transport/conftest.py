@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.servers import RedisServer
 from tests.serving_gateway.faulty_triton import FaultyTriton, faulty_triton
@@ -25,6 +26,8 @@ def attacked(
     redis_process: RedisServer, stand_in: FaultyTriton, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     """A request must be whole within a second, 48 connections may be open; the rest are the defaults."""
+    with redis.Redis.from_url(redis_process.url) as client:
+        client.flushall()
     publish_state(redis_process.url, state_of(CONTRACT), CONTRACT)
     limits = {
         "GATEWAY_RECEIVE_MS": str(int(RECEIVE_S * 1000)),
