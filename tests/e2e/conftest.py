@@ -1,10 +1,12 @@
 """The whole stack on free ports, with a champion that serves: started once for the session."""
 
+import fcntl
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -122,11 +124,14 @@ def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 
 @pytest.fixture(scope="session")
-def started(stack_environment: dict[str, str]) -> Iterator[Settings]:
-    """The stack, healthy."""
+def started(stack_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The stack, healthy. Workers start theirs one after the other, so that none runs out of the time that a start has."""
     settings = Settings.load()
-    with Stack(settings) as stack:
-        stack.wait_until_healthy(lambda _name, _seconds: None)
+    with ExitStack() as standing:
+        with (tmp_path_factory.getbasetemp().parent / "starting").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            standing.enter_context(stack := Stack(settings))
+            stack.wait_until_healthy(lambda _name, _seconds: None)
         automation = Automation(DagsterRuns(settings.dagster_url))
         for name in (*SCHEDULES, *WORKING_SENSORS):
             automation.stop(name)  # each test starts what it wants to see
