@@ -19,6 +19,8 @@ WHERE: dict[str, tuple[str, Section]] = {
     "dagster webserver": ("webserver.log", "3.4 Dagster"),
     "dagster definitions": ("code-server.log", "3.4 Dagster"),
     "dagster daemon": ("daemon.log", "3.4 Dagster"),
+    "prometheus": ("prometheus.log", "3.9 Alerts"),
+    "alertmanager": ("alertmanager.log", "3.9 Alerts"),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import redis
 
+from orchestration.embedded.alerting import installed
 from orchestration.settings import Settings
 
 Probe = Callable[[], bool]
@@ -14,7 +15,14 @@ _NOT_DAGSTER = (httpx.HTTPError, ValueError, LookupError, TypeError)
 
 
 def probes(settings: Settings) -> dict[str, Probe]:
-    """Service name to a probe that returns True once the service answers as healthy."""
+    """Service name to a probe that returns True once the service answers as healthy.
+
+    Prometheus and Alertmanager are asked where this machine has them.
+    """
+    alerting = {
+        "prometheus": lambda: _http(f"{settings.prometheus_url}/-/ready"),
+        "alertmanager": lambda: _http(f"{settings.alertmanager_url}/-/ready"),
+    }
     triton, mlflow = f"http://{settings.triton_http}", settings.mlflow_url
     return {
         "redis": lambda: _redis(settings.redis_url),
@@ -26,7 +34,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "dagster webserver": lambda: _http(f"{settings.dagster_url}/server_info"),
         "dagster definitions": lambda: _dagster_definitions(settings.dagster_url),
         "dagster daemon": lambda: _dagster_daemon(settings.dagster_url),
-    }
+    } | {name: probe for name, probe in alerting.items() if name in installed()}
 
 
 def _redis(url: str) -> bool:
