@@ -16,6 +16,7 @@ import httpx
 import pytest
 from prometheus_client import generate_latest
 
+from orchestration.doctor.alerts import check_alerts
 from orchestration.embedded.alerting import installed
 from orchestration.embedded.health import probes
 from orchestration.embedded.stack import Stack
@@ -215,6 +216,13 @@ def test_nothing_in_prometheus_or_alertmanager_went_wrong(broken: Watched) -> No
     assert broken.series('prometheus_rule_evaluation_failures_total{rule_group!=""}')
     integrations = {s["metric"]["integration"] for s in broken.series("alertmanager_notifications_failed_total")}
     assert {"slack", "pagerduty", "webhook"} <= integrations
+
+
+def test_the_doctor_says_what_fires_and_leaves_out_what_is_muted(broken: Watched) -> None:
+    says = [finding.says for finding in check_alerts(broken.settings)]
+    assert says[0].startswith("SEV1 InferenceOutage")
+    assert any(one.startswith("SEV2 DriftDetected: The last report on 24 hours") for one in says)
+    assert not any("DegradedAnswers" in one for one in says)
 
 
 @pytest.mark.full

@@ -1,5 +1,6 @@
 """The alert rules: whom they wake, where they send, that they rest on what is exposed, and that promtool has tried each."""
 
+import re
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from orchestration.features.skew.judged import JudgedDay
 from orchestration.gauges import Gauge
 from orchestration.health.gauges import health_gauges
 from serving_gateway.metrics import Metrics
-from tests.docs.markdown import anchors
+from tests.docs.markdown import anchors, table
 from tests.observability.rules import FOLDER, INTERVAL, RULE_FILES, TEST_FILES, cases, duration, rules, selectors
 from tests.orchestration.drift.test_gauges import judged
 from tests.orchestration.features.skew.test_skew_gauges import REPORT as SKEW
@@ -104,6 +105,18 @@ def test_the_bound_of_the_latency_objective_is_one_of_the_histogram() -> None:
 
 def test_the_bound_of_the_events_lag_is_the_updaters_own() -> None:
     assert ALERTS["EventsWait"]["expr"] == f"max(features_lag_seconds) > {LAG_S:g}"
+
+
+@pytest.mark.parametrize("severity", ["sev1", "sev2", "sev3"])
+def test_the_runbooks_intake_names_every_alert_with_its_hold_time(severity: str) -> None:
+    shown = table(ROOT / "docs" / "runbook.md", "1. Intake")[severity.upper()][1]
+    said = dict(re.findall(r"`(\w+)`(?: \((\d+) min\))?", shown))
+    holds = {
+        name: str(duration(rule["for"]) // timedelta(minutes=1)) if "for" in rule else ""
+        for name, rule in ALERTS.items()
+        if rule["labels"]["severity"] == severity
+    }
+    assert said == holds
 
 
 def test_an_outage_is_a_sev1_after_ten_minutes_and_nothing_else_is() -> None:
