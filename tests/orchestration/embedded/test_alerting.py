@@ -1,5 +1,6 @@
 """Prometheus and Alertmanager as `make up` configures them: ports and secrets of the settings, whatever the home is called."""
 
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,6 +140,28 @@ def test_a_machine_without_the_programs_starts_without_them(
     assert not {"prometheus", "alertmanager"} & set(probes(settings))
     assert dict(said(settings))["Prometheus"] == "not installed: apt-get install prometheus, as root"
     assert "prometheus-alertmanager" in dict(said(settings))["Alertmanager"]
+
+
+@pytest.mark.parametrize("here", [set(), {"prometheus"}, {"prometheus", "alertmanager"}])
+def test_the_supervisor_reads_the_programs_that_are_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, here: set[str]
+) -> None:
+    """Its own parser, over what is shipped."""
+    from supervisor.options import ServerOptions
+
+    monkeypatch.setattr(alerting, "installed", lambda: {name: f"/a path/{name}" for name in here})
+    for name, value in prepare(settings).items():
+        monkeypatch.setenv(name, value)
+    options = ServerOptions()
+    options.realize(["-c", str(ROOT / "supervisord.conf")])
+    assert options.parse_warnings == []
+    commands = {p.name: p.command for group in options.process_group_configs for p in group.process_configs}
+    assert set(commands) & {"gateway", "prometheus", "alertmanager"} == {"gateway"} | here
+    for name in here:
+        program, *arguments = shlex.split(commands[name])
+        assert program == f"/a path/{name}"
+        assert f"--config.file={settings.home}/{name}/{name}.yml" in arguments
+        assert f"--web.listen-address=127.0.0.1:{getattr(settings, f'{name}_port')}" in arguments
 
 
 def test_alertmanager_is_found_by_either_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
