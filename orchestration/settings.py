@@ -169,10 +169,7 @@ class Settings:
 
     @property
     def slack_webhook_url(self) -> str:
-        """Slack's incoming webhook for notices and alerts; empty: they are kept, not posted. A secret.
-
-        Raises OSError where SLACK_WEBHOOK_URL_FILE is set and cannot be read.
-        """
+        """Slack's incoming webhook; empty: nothing is posted. A secret. Raises OSError where its file cannot be read."""
         file = self.slack_webhook_url_file
         return file.read_text().strip() if file else os.environ.get("SLACK_WEBHOOK_URL") or ""
 
@@ -230,16 +227,6 @@ class Settings:
     def updater_url(self) -> str:
         """Base address of the live updater's metrics and health."""
         return f"http://127.0.0.1:{self.updater_port}"
-
-    @property
-    def prometheus_url(self) -> str:
-        """Base address of Prometheus."""
-        return f"http://127.0.0.1:{self.prometheus_port}"
-
-    @property
-    def alertmanager_url(self) -> str:
-        """Base address of Alertmanager."""
-        return f"http://127.0.0.1:{self.alertmanager_port}"
 
     @property
     def reports_url(self) -> str:

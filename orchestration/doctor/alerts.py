@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from orchestration.doctor.finding import Finding, State
-from orchestration.embedded.alerting import installed, told
+from orchestration.embedded.alerting import addresses, installed, told
 from orchestration.settings import Settings
 
 _NEWS = {"active": "true", "silenced": "false", "inhibited": "false"}
@@ -19,7 +19,7 @@ def check_alerts(settings: Settings) -> list[Finding]:
             "nobody is told of anything: as root, apt-get install prometheus prometheus-alertmanager, and start again"
         )
         return [_finding("attention", says)]
-    url = f"{settings.alertmanager_url}/api/v2/alerts"
+    url = f"{addresses(settings)['alertmanager']}/api/v2/alerts"
     answer = httpx.get(url, params=_NEWS, timeout=5, trust_env=False).raise_for_status()
     return judge_alerts(answer.json(), told(settings))
 

@@ -33,16 +33,20 @@ def spare_ports() -> set[str]:
     return {f"{program}_port" for program in _NAMES.keys() - installed()}
 
 
+def addresses(settings: Settings) -> dict[str, str]:
+    """Program -> base address, installed or not."""
+    return {program: f"http://127.0.0.1:{getattr(settings, f'{program}_port')}" for program in _NAMES}
+
+
 def said(settings: Settings) -> list[tuple[str, str]]:
     """(what, where) of both programs and of who is told, for people to read."""
-    urls = {"prometheus": settings.prometheus_url, "alertmanager": settings.alertmanager_url}
     here = installed()
     lines = [
         (
             program.capitalize(),
             url if program in here else f"not installed: apt-get install {_NAMES[program][0]}, as root",
         )
-        for program, url in urls.items()
+        for program, url in addresses(settings).items()
     ]
     return [*lines, ("Alerts go to", told(settings))]
 

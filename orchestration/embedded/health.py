@@ -1,12 +1,13 @@
 """Is each process of the embedded profile up? One probe a service, each over the protocol its users speak."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 import redis
 
-from orchestration.embedded.alerting import installed
+from orchestration.embedded.alerting import addresses, installed
 from orchestration.settings import Settings
 
 Probe = Callable[[], bool]
@@ -19,10 +20,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
 
     Prometheus and Alertmanager are asked where this machine has them.
     """
-    alerting = {
-        "prometheus": lambda: _http(f"{settings.prometheus_url}/-/ready"),
-        "alertmanager": lambda: _http(f"{settings.alertmanager_url}/-/ready"),
-    }
+    here, alerting = installed(), addresses(settings)
     triton, mlflow = f"http://{settings.triton_http}", settings.mlflow_url
     return {
         "redis": lambda: _redis(settings.redis_url),
@@ -34,7 +32,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "dagster webserver": lambda: _http(f"{settings.dagster_url}/server_info"),
         "dagster definitions": lambda: _dagster_definitions(settings.dagster_url),
         "dagster daemon": lambda: _dagster_daemon(settings.dagster_url),
-    } | {name: probe for name, probe in alerting.items() if name in installed()}
+    } | {name: partial(_http, f"{url}/-/ready") for name, url in alerting.items() if name in here}
 
 
 def _redis(url: str) -> bool:

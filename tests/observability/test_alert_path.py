@@ -17,7 +17,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from orchestration.doctor.alerts import check_alerts
-from orchestration.embedded.alerting import installed
+from orchestration.embedded.alerting import addresses, installed
 from orchestration.embedded.health import probes
 from orchestration.embedded.stack import Stack
 from orchestration.features.live.metrics import Metrics as UpdaterMetrics
@@ -51,12 +51,12 @@ class Watched:
     faulty_at: float = 0.0
 
     def series(self, query: str) -> list[dict[str, Any]]:
-        url = f"{self.settings.prometheus_url}/api/v1/query"
+        url = f"{addresses(self.settings)['prometheus']}/api/v1/query"
         found = httpx.get(url, params={"query": query}, trust_env=False).raise_for_status().json()
         return list(found["data"]["result"])
 
     def alerts(self, name: str) -> list[dict[str, Any]]:
-        url = f"{self.settings.alertmanager_url}/api/v2/alerts"
+        url = f"{addresses(self.settings)['alertmanager']}/api/v2/alerts"
         found = httpx.get(url, params={"filter": f'alertname="{name}"'}, trust_env=False)
         return list(found.raise_for_status().json())
 
@@ -117,7 +117,7 @@ def broken(watched: Watched) -> Watched:
     watched.gateway.degraded.inc(10)
     watched.gateway.spool_dropped.inc(3)
     # As Prometheus would send it, ten minutes later.
-    url = f"{watched.settings.alertmanager_url}/api/v2/alerts"
+    url = f"{addresses(watched.settings)['alertmanager']}/api/v2/alerts"
     httpx.post(url, json=[{"labels": outage, "annotations": {"summary": "Inference outage"}}], trust_env=False).raise_for_status()  # fmt: skip
     for inbox, title in ((watched.slack, slack_title), (watched.pagerduty, pagerduty_title)):
         wait_until(lambda inbox=inbox, title=title: told(inbox, title, "The inputs have drifted"), timeout_s=WITHIN_S)  # type: ignore[misc]
@@ -161,7 +161,7 @@ def test_a_sev2_is_in_slack_within_a_minute_in_plain_words(broken: Watched) -> N
     assert attachment["color"] == "danger"
     assert attachment["text"].startswith("The last report on 24 hours of requests finds more features")
     assert attachment["text"].endswith("Runbook: docs/runbook.md#36-drift")
-    assert attachment["title_link"].startswith(broken.settings.alertmanager_url)
+    assert attachment["title_link"].startswith(addresses(broken.settings)["alertmanager"])
 
 
 def test_a_sev2_pages_within_a_minute(broken: Watched) -> None:
