@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import yaml
@@ -71,6 +72,7 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[unit]: int(number) for number, unit in re.findall(r"(\d+)([dhms])", text)})
 
 
+@cache
 def cases() -> list[Case]:
     """Every expectation of the promtool tests."""
     return [

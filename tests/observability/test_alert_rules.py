@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def labels_by_name(text: str) -> dict[str, set[str]]:
     return found
 
 
+@cache
 def exposed() -> dict[str, set[str]]:
     """Every series that may be asked for, with its labels: what the code exposes, and what others have said they do."""
     gauges: list[Gauge] = [
