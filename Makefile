@@ -87,11 +87,11 @@ check: setup ## format, lint, types, import rules
 	@$(BIN)/lint-imports
 
 .PHONY: test-unit
-test-unit: setup ## pure and fast
+test-unit: setup prometheus ## pure and fast
 	@$(PYTEST_BESIDE) -m "not integration and not e2e and not regression and not full"
 
 .PHONY: test-integration
-test-integration: setup ## each part against real Redis, Triton, MLflow
+test-integration: setup prometheus ## each part against real Redis, Triton, MLflow
 	@$(PYTEST_BESIDE) -m "integration and not full"
 
 .PHONY: test-regression
@@ -99,11 +99,11 @@ test-regression: setup ## the champion against the metric gates, and a drift rep
 	@$(BIN)/python -m orchestration.embedded --run $(BIN)/python -m pytest -q -m regression tests/regression
 
 .PHONY: test-e2e
-test-e2e: setup chromium ## the whole stack, the demo included
+test-e2e: setup chromium prometheus ## the whole stack, the demo included
 	@$(PYTEST) --numprocesses 3 -m "e2e and not full"
 
 .PHONY: test-full
-test-full: setup ## what is too long for every change: a whole year in one run, and the like
+test-full: setup prometheus ## what is too long for every change: a whole year in one run, and the like
 	@$(PYTEST) -m full
 
 .PHONY: bench
@@ -138,6 +138,18 @@ chromium:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && echo "Installing chromium" && \
 	  apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
 	  echo "No chromium: what draws pictures is skipped. As root: apt-get install chromium"
+
+# Prometheus and Alertmanager; without them the platform runs, and nobody is told of an alert. Debian starts them when it
+# installs them, on ports that the platform's own want: not wanted here.
+.PHONY: prometheus
+prometheus:
+	@missing="$$(command -v prometheus >/dev/null || echo prometheus; command -v prometheus-alertmanager alertmanager >/dev/null || echo prometheus-alertmanager)"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing" $$missing; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	  systemctl disable --quiet --now $$missing 2>/dev/null || true; \
+	elif [ -n "$$missing" ]; then \
+	  echo "No alerts: what needs them is skipped. As root: apt-get install" $$missing; \
+	fi
 
 # What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
 define missing_packages

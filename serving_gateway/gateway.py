@@ -77,6 +77,7 @@ class Gateway:
         others = list(files)
         own = others.pop(self._worker.index) if files else SlotFile()
         self._metrics = metrics = Metrics(own, others)
+        metrics.spool_limit.set(settings.spool_max_bytes)
         deadline_s = settings.deadline_ms / 1000
         self._control = _redis(settings)
         self._online = _online_store(settings)

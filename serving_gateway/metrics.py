@@ -20,6 +20,7 @@ class Metrics:
 
     Gauges of several workers become one: bytes are summed; of what is served the one that lags counts (each of epoch and
     generation by itself), of the canary's weight and of a refusal the greatest, and the store is up where all reach it.
+    Readiness and disk are looked at by the worker that answers, when it does.
     """
 
     def __init__(self, own: SlotFile | None = None, others: Sequence[SlotFile] = ()) -> None:
@@ -66,7 +67,11 @@ class Metrics:
             f"{app}_canary_weight", "Share of keys that the canary answers here, 0 to 1", combined="max", unit=10_000
         )
         self.store_up = i.gauge(f"{app}_rollout_store_up", "1: the rollout store answers", combined="min")
+        self.ready = i.gauge(f"{app}_ready", "1: GET /ready answers 200", combined="own")
         self.spool_bytes = i.gauge(f"{app}_spool_bytes", "Log on disk that has not landed", combined="sum")
+        self.spool_limit = i.gauge(f"{app}_spool_limit_bytes", "With so much of it, records are lost", combined="sum")
+        self.disk_free = i.gauge(f"{app}_disk_free_bytes", "Free space of the disk that holds the log", combined="own")
+        self.disk_size = i.gauge(f"{app}_disk_size_bytes", "Size of that disk", combined="own")
         self.spool_dropped = i.counter(f"{app}_spool_dropped_records", "Log records lost to a full spool")
         self.spool_damaged = i.counter(f"{app}_spool_damaged_segments", "Log segments set aside as damaged")
         self.degraded = i.counter(f"{app}_degraded_rows", "Rows answered without stored features: the store was away")

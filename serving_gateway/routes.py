@@ -9,6 +9,7 @@ from serving_gateway.http import ApiError, Handler, Request, Respond, Response, 
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
+from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
 from serving_gateway.workers.identity import Worker
 
@@ -122,14 +123,29 @@ class Operations:
 
     async def ready(self, _request: Request) -> Response:
         """200 only when a prediction could be answered now; 503 says what is missing."""
+        served = await self._ready()
+        return json_response({"status": "ready", "epoch": served.state.epoch, "generation": served.state.generation})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus text format."""
+        metrics, spool = self._metrics, self._spool
+        try:
+            await self._ready()
+        except ApiError:
+            metrics.ready.set(0)
+        else:
+            metrics.ready.set(1)
+        metrics.spool_bytes.set(spool.unlanded_bytes)
+        free, size = spool.disk_bytes()
+        metrics.disk_free.set(free)
+        metrics.disk_size.set(size)
+        return Response(200, metrics.exposition(), CONTENT_TYPE)
+
+    async def _ready(self) -> Served:
+        """What a prediction would be answered with now. Raises ApiError 503 saying what is missing."""
         served = self._follower.served
         if served is None:
             raise unavailable(self._follower.problem)
         if not await served.baseline.is_ready():
             raise unavailable(f"Triton does not have the baseline {served.baseline.arm.triton_model} ready")
-        return json_response({"status": "ready", "epoch": served.state.epoch, "generation": served.state.generation})
-
-    async def metrics(self, _request: Request) -> Response:
-        """Prometheus text format."""
-        self._metrics.spool_bytes.set(self._spool.unlanded_bytes)
-        return Response(200, self._metrics.exposition(), CONTENT_TYPE)
+        return served

@@ -1,5 +1,6 @@
 """Training-serving skew: what was served on a day against what training would have seen, row by row."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -45,12 +46,15 @@ def skew_report(config: SkewConfig) -> dg.MaterializeResult:
     A failed check is an alarm about data or code, a warning where the data were late or nothing can be told. It rolls
     nothing back: every arm was served the same vector.
     """
+    from orchestration.features.skew.gauges import gauges_path, skew_gauges
     from orchestration.features.skew.judged import judge_day
+    from orchestration.gauges import write_gauges
     from serving_gateway.control.store import RolloutStore
 
     settings = Settings.load()
     day = parse_days(config.day, "9999-12-31")[0] if config.day else None
     judged = judge_day(settings, RolloutStore.connect(settings.redis_url), day)
+    write_gauges(gauges_path(settings.reports), skew_gauges(judged, datetime.now(UTC)))
     verdict = judged.verdict
     check = dg.AssetCheckResult(
         check_name=CHECK.name,

@@ -11,6 +11,7 @@ import httpx
 import redis
 
 from orchestration.console import table_console
+from orchestration.doctor.alerts import check_alerts
 from orchestration.doctor.drift import check_drift
 from orchestration.doctor.features import check_features
 from orchestration.doctor.finding import Finding, Section
@@ -36,6 +37,7 @@ CHECKS: dict[str, tuple[Check, Section]] = {
     "dagster runs": (check_runs, "3.4 Dagster"),
     "drift report": (check_drift, "3.6 Drift"),
     "model health": (check_health, "3.6 Drift"),
+    "alerts": (check_alerts, "3.9 Alerts"),
 }
 
 

@@ -19,6 +19,8 @@ WHERE: dict[str, tuple[str, Section]] = {
     "dagster webserver": ("webserver.log", "3.4 Dagster"),
     "dagster definitions": ("code-server.log", "3.4 Dagster"),
     "dagster daemon": ("daemon.log", "3.4 Dagster"),
+    "prometheus": ("prometheus.log", "3.9 Alerts"),
+    "alertmanager": ("alertmanager.log", "3.9 Alerts"),
 }
 
 
@@ -34,7 +36,7 @@ def judge_services(answers: Mapping[str, bool], logs: Path) -> list[Finding]:
     """One line while all are up, else a line for each that is not."""
     down = [name for name, up in answers.items() if not up]
     if not down:
-        return [Finding("services", "ok", f"all {len(answers)} answer", "2. Immediate checks")]
+        return [Finding("services", "ok", f"each of the {len(answers)} answers", "2. Immediate checks")]
     if len(down) == len(answers):
         says = f"none of {len(answers)} answers: is the platform up (make up), and are its ports the same here?"
         return [Finding("services", "down", says, "2. Immediate checks")]

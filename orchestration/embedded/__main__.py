@@ -6,6 +6,7 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
+from orchestration.embedded.alerting import said
 from orchestration.embedded.command import run_on_platform
 from orchestration.embedded.environment import NotReadyToStartError, admin_token_file
 from orchestration.embedded.stack import Stack
@@ -53,6 +54,8 @@ def _keep_up(settings: Settings, console: Console) -> int:
         console.print(f"\nThe platform is up; its state and logs are under {escape(str(settings.home))}\n")
         for what, address in urls(settings):
             console.print(f"  {what:14} {address}")
+        for what, where in said(settings):
+            console.print(f"  {what:14} {escape(where)}")
         console.print(f"  {'Admin token':14} ADMIN_TOKEN, else in {escape(str(admin_token_file(settings)))}")
         console.print("\nCtrl-C stops it.")
         stack.wait()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from orchestration.embedded.alerting import AlertingError, prepare_alerting, spare_ports
 from orchestration.embedded.programs import socket_path
 from orchestration.settings import ROOT, Settings
 
@@ -27,7 +28,7 @@ class NotReadyToStartError(Exception):
 
 def check_ports(settings: Settings) -> None:
     """Raise NotReadyToStartError naming the first taken port and the variable that moves it."""
-    for name in Settings.port_defaults():
+    for name in Settings.port_defaults().keys() - spare_ports():
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,7 +44,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes.
 
     Raises NotReadyToStartError for a folder whose name supervisord.conf or a database address cannot carry, or that
-    cannot be made.
+    cannot be made, and for a secret's file that is not there.
     """
     folders = {"PLATFORM_HOME": settings.home, "REPORTS_PATH": settings.reports}
     for name, folder in folders.items():
@@ -56,10 +57,15 @@ def prepare(settings: Settings) -> dict[str, str]:
     except OSError as error:
         raise NotReadyToStartError(f"REPORTS_PATH cannot be used: {error}") from error
     shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings.home / "dagster" / "dagster.yaml")
+    try:
+        alerting = prepare_alerting(settings)
+    except AlertingError as error:
+        raise NotReadyToStartError(str(error)) from error
     event_clock = os.environ.get("EVENT_CLOCK", "replay")
     settings.event_clock.write_text(event_clock)
     return {
         **_admin_token(settings),
+        **alerting,
         **command_environment(settings),
         "EVENT_CLOCK": event_clock,
         "REPORTS_PATH": str(settings.reports),

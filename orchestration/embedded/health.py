@@ -1,11 +1,13 @@
 """Is each process of the embedded profile up? One probe a service, each over the protocol its users speak."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 import redis
 
+from orchestration.embedded.alerting import addresses, installed
 from orchestration.settings import Settings
 
 Probe = Callable[[], bool]
@@ -14,7 +16,11 @@ _NOT_DAGSTER = (httpx.HTTPError, ValueError, LookupError, TypeError)
 
 
 def probes(settings: Settings) -> dict[str, Probe]:
-    """Service name to a probe that returns True once the service answers as healthy."""
+    """Service name to a probe that returns True once the service answers as healthy.
+
+    Prometheus and Alertmanager are asked where this machine has them.
+    """
+    here, alerting = installed(), addresses(settings)
     triton, mlflow = f"http://{settings.triton_http}", settings.mlflow_url
     return {
         "redis": lambda: _redis(settings.redis_url),
@@ -26,7 +32,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "dagster webserver": lambda: _http(f"{settings.dagster_url}/server_info"),
         "dagster definitions": lambda: _dagster_definitions(settings.dagster_url),
         "dagster daemon": lambda: _dagster_daemon(settings.dagster_url),
-    }
+    } | {name: partial(_http, f"{url}/-/ready") for name, url in alerting.items() if name in here}
 
 
 def _redis(url: str) -> bool:

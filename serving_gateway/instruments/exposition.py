@@ -1,13 +1,18 @@
 """Prometheus' text format, version 0.0.4, over the files of all workers."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
 from serving_gateway.instruments.slots import Family, SlotFile
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_COMBINE: dict[str, Callable[[Iterable[int]], int]] = {"sum": sum, "min": min, "max": max}
+_COMBINE: dict[str, Callable[[Sequence[int]], int]] = {
+    "sum": sum,
+    "min": min,
+    "max": max,
+    "own": lambda numbers: numbers[0],  # the answering worker's file comes first
+}
 _Found = dict[tuple[str, ...], list[list[int]]]  # label values to what each file has in the slots of that series
 
 

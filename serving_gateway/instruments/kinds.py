@@ -77,12 +77,18 @@ class Instruments:
         family = self._file.family(Family(name, "counter", doc, tuple(labels)))
         return cache(lambda *values: Counter(self._file.slots, self._file.place(family, values)))
 
-    def gauge(self, name: str, doc: str, *, combined: Literal["sum", "min", "max"], unit: int = 1) -> Gauge:
+    def gauge(self, name: str, doc: str, *, combined: Literal["sum", "min", "max", "own"], unit: int = 1) -> Gauge:
         """A gauge without labels."""
         return self.gauges(name, doc, (), combined=combined, unit=unit)()
 
     def gauges(
-        self, name: str, doc: str, labels: Sequence[str], *, combined: Literal["sum", "min", "max"], unit: int = 1
+        self,
+        name: str,
+        doc: str,
+        labels: Sequence[str],
+        *,
+        combined: Literal["sum", "min", "max", "own"],
+        unit: int = 1,
     ) -> Callable[..., Gauge]:
         """A gauge for each combination of label values. `unit`: the parts of one that it is kept in."""
         wanted = Family(name, "gauge", doc, tuple(labels), unit, combined=combined)

@@ -24,7 +24,10 @@ class SlotsFullError(Exception):
 
 
 class Family(Struct, frozen=True, tag="family"):
-    """A metric. `unit`: how many of a slot's integers make one; `combined`: how gauges of several workers become one."""
+    """A metric. `unit`: how many of a slot's integers make one; `combined`: how gauges of several workers become one.
+
+    `own`: only that of the worker which answers counts.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -32,7 +35,7 @@ class Family(Struct, frozen=True, tag="family"):
     labels: tuple[str, ...] = ()
     unit: int = 1
     bounds: tuple[float, ...] = ()
-    combined: Literal["sum", "min", "max"] = "sum"
+    combined: Literal["sum", "min", "max", "own"] = "sum"
 
     @property
     def width(self) -> int:

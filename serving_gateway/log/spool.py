@@ -68,6 +68,11 @@ class Spool:
         """Bytes on disk that have not landed."""
         return sum(segment.size for segment in self.segments)
 
+    def disk_bytes(self) -> tuple[int, int]:
+        """Free for us, and the size, of the file system that holds the spool. Raises OSError where it is gone."""
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+
     def append(self, payloads: Sequence[bytes]) -> bool:
         """Write the records in one go. False: the bound is reached or the disk refused, and they are lost, counted by `on_drop`."""
         data = b"".join(map(encode_frame, payloads))

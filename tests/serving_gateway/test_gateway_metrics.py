@@ -43,6 +43,10 @@ def serving(metrics: Metrics, *, epoch: int, generation: int, weight: float = 0.
     metrics.weight.set(weight)
     metrics.store_up.set(up)
     metrics.spool_bytes.set(4711)
+    metrics.spool_limit.set(2**28)
+    metrics.ready.set(up)
+    metrics.disk_free.set(3 * 2**40)
+    metrics.disk_size.set(4 * 2**40)
     return metrics
 
 
@@ -128,6 +132,16 @@ def test_any_worker_shows_the_sum_and_the_gauges_of_those_that_live() -> None:
     assert value(b, "requests_total", model_variant="baseline", outcome="ok") == 8
 
 
+def test_whether_it_is_ready_is_for_the_worker_to_say_that_answers() -> None:
+    """Another one's word may be from an hour ago."""
+    first, second = (SlotFile(anonymous_file("t")) for _ in range(2))
+    a, b = Metrics(first, [second]), Metrics(second, [first])
+    first.load = second.load = 1
+    a.ready.set(True)
+    assert (value(a, "ready"), value(b, "ready")) == (1, 0)
+    assert value(serving(b, epoch=1, generation=1), "spool_limit_bytes") == 2**28
+
+
 def test_a_successor_goes_on_counting_and_forgets_its_predecessors_gauges() -> None:
     file = anonymous_file("t")
     before = shown(used(Metrics(SlotFile(file))))
@@ -135,6 +149,7 @@ def test_a_successor_goes_on_counting_and_forgets_its_predecessors_gauges() -> N
     fell = {name.removeprefix("serving_app_") for (name, of), now in shown(successor).items() if now < before[name, of]}
     assert fell == {
         "arm_refused", "canary_weight", "rollout_epoch", "rollout_generation", "rollout_store_up", "spool_bytes",
+        "ready", "spool_limit_bytes", "disk_free_bytes", "disk_size_bytes",
     }  # fmt: skip
     used(successor)
     assert value(successor, "requests_total", model_variant="baseline", outcome="ok") == 8

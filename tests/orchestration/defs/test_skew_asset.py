@@ -82,3 +82,5 @@ def test_a_planted_fault_is_an_error_with_feature_cause_and_report(lake: Path) -
     written = lake.parent / "reports" / "skew" / "2013-02-13.json"
     assert str(made["report"].value).endswith("/skew/2013-02-13.json")
     assert json.loads(written.read_bytes())["verdict"]["outcome"] == "fail"
+    gauges = lake.parent / "reports" / "prometheus" / "skew.prom.txt"
+    assert 'skew_verdict{outcome="fail"} 1.0' in gauges.read_text()

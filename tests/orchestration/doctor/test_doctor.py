@@ -1,6 +1,7 @@
 """python -m orchestration.doctor where little or nothing of the platform is up."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_platform_that_is_not_there_is_down(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 1
     shown = capsys.readouterr().out
-    assert "none of 9 answers" in shown
+    assert f"none of {len(probes(Settings.load()))} answers" in shown
     assert "1 down" in shown
     assert main(["--json"]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -51,6 +52,16 @@ def test_a_bad_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv("GATEWAY_PORT", "eighty")
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("doctor: GATEWAY_PORT must be a port number")
+
+
+def test_a_machine_without_alertmanager_says_that_nobody_is_told(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    main(["--json"])
+    found = {f["check"]: f for f in json.loads(capsys.readouterr().out)}
+    assert found["alerts"]["state"] == "attention"
+    assert found["alerts"]["says"].startswith("nobody is told of anything: as root, apt-get install prometheus")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +92,7 @@ def test_somebody_else_on_our_ports_is_a_finding(
     assert found["gateway"]["state"] == "attention"
     assert set(CHECKS) - {"services"} <= set(found)
     if status == 404:
-        assert "none of 9 answers" in found["services"]["says"]
+        assert f"none of {len(probes(Settings.load()))} answers" in found["services"]["says"]
         assert "answers, but not as ours (KeyError: 'error')" in found["gateway"]["says"]
     else:
         assert found["dagster definitions"]["state"] == found["dagster daemon"]["state"] == "down"

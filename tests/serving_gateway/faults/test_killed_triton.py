@@ -31,9 +31,11 @@ def test_a_killed_triton_costs_its_absence_and_no_more(redis_url: str, tmp_path:
                 killed = time.monotonic()
                 wait_for(lambda: time.monotonic() > killed + AWAY_S)
                 assert gateway.client.get("/ready").status_code == 503
+                assert gateway.metric("serving_app_ready") == 0
                 with triton_server(tmp_path, ports=ports):
                     ready = time.monotonic()
                     wait_for(lambda: time.monotonic() > ready + 3)
+                    assert gateway.metric("serving_app_ready") == 1
                     health, ended = gateway.health(), time.monotonic() - 0.1
     load = load.between(end=ended)
     away = load.between(killed, ready)

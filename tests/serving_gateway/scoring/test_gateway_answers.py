@@ -156,3 +156,5 @@ def test_ready_says_what_is_missing(redis_url: str, tmp_path: Path) -> None:
         RolloutStore.connect(redis_url).put_contract(CONTRACT)
         wait_for(lambda: "Triton does not have the baseline delay_v1" in gateway.client.get("/ready").text)
         assert gateway.client.get("/rollout").json()["state"]["arms"]["baseline"]["triton_model"] == "delay_v1"
+        assert gateway.metric("serving_app_ready") == 0
+        assert 0 < gateway.metric("serving_app_disk_free_bytes") <= gateway.metric("serving_app_disk_size_bytes")
