@@ -14,6 +14,7 @@ from orchestration.console import table_console
 from orchestration.doctor.drift import check_drift
 from orchestration.doctor.features import check_features
 from orchestration.doctor.finding import Finding, Section
+from orchestration.doctor.follow_up import check_follow_up
 from orchestration.doctor.gateway import check_gateway
 from orchestration.doctor.health import check_health
 from orchestration.doctor.prediction_log import check_prediction_log
@@ -36,6 +37,7 @@ CHECKS: dict[str, tuple[Check, Section]] = {
     "dagster runs": (check_runs, "3.4 Dagster"),
     "drift report": (check_drift, "3.6 Drift"),
     "model health": (check_health, "3.6 Drift"),
+    "follow-up": (check_follow_up, "7. After the incident"),
 }
 
 

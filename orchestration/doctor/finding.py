@@ -14,6 +14,7 @@ Section = Literal[
     "3.5 Prediction log",
     "3.6 Drift",
     "3.7 MLflow",
+    "7. After the incident",
 ]
 
 

@@ -41,7 +41,7 @@ def test_alternatives_and_conditions_are_told_apart() -> None:
     """What the parser makes of three real sentences."""
     shown = {command.text.splitlines()[0]: command.shows for command in commands("run")}
     assert shown[".venv/bin/python -m orchestration.notices --since 24h"] == (("severity",), ("No notices.",))
-    assert shown["make doctor"] == (("all 9 answer",),)
+    assert shown["make doctor"] == (("all 10 answer",),)
     assert shown["curl -s http://127.0.0.1:8000/rollout"] == (('"phase":', '"canary_weight_bp":'),)
 
 

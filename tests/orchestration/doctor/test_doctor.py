@@ -39,7 +39,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_platform_that_is_not_there_is_down(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 1
     shown = capsys.readouterr().out
-    assert "none of 9 answers" in shown
+    assert "none of 10 answers" in shown
     assert "1 down" in shown
     assert main(["--json"]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -81,7 +81,7 @@ def test_somebody_else_on_our_ports_is_a_finding(
     assert found["gateway"]["state"] == "attention"
     assert set(CHECKS) - {"services"} <= set(found)
     if status == 404:
-        assert "none of 9 answers" in found["services"]["says"]
+        assert "none of 10 answers" in found["services"]["says"]
         assert "answers, but not as ours (KeyError: 'error')" in found["gateway"]["says"]
     else:
         assert found["dagster definitions"]["state"] == found["dagster daemon"]["state"] == "down"

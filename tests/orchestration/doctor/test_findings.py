@@ -49,7 +49,7 @@ def test_every_service_that_is_probed_has_its_log_and_section() -> None:
 
 def test_services_that_answer_are_one_line_and_one_that_does_not_names_its_log() -> None:
     up = dict.fromkeys(WHERE, True)
-    assert only(judge_services(up, Path("/h/log"))).says == "all 9 answer"
+    assert only(judge_services(up, Path("/h/log"))).says == "all 10 answer"
     down = only(judge_services(up | {"triton": False}, Path("/h/log")))
     assert (down.check, down.state, down.section) == ("triton", "down", "3.2 Triton")
     assert "/h/log/triton.log" in down.says
