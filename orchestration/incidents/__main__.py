@@ -38,9 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         if given.do == "draft":
             return _draft(given, settings, writer)
         return _receive(given.host, settings, writer)
-    except (ReceiverRunsError, TemplateError, OSError, ValueError, redis.RedisError) as error:
+    except redis.RedisError as error:
+        print(f"incidents: Redis cannot be read (REDIS_URL, REDIS_PORT): {error}", file=sys.stderr)
+    except (ReceiverRunsError, TemplateError, OSError, ValueError) as error:
         print(f"incidents: {error}", file=sys.stderr)
-        return 1
+    return 1
 
 
 def _receive(host: str, settings: Settings, writer: Writer) -> int:

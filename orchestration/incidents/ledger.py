@@ -113,7 +113,7 @@ class Ledger:
         self.incidents[name] = Incident(
             id=name,
             severity="SEV2",
-            title=f"{model} was rolled back by {state.actor}",
+            title=f"{model} was rolled back",
             name=f"rollback-{slug(model)}",
             began=at,
             noticed=at,

@@ -15,6 +15,8 @@ _TAIL = 0.05  # of the width, so that the end is seen
 
 def trial_png(states: Sequence[RolloutState], document: EvidenceDocument | None) -> bytes:
     """A PNG of the states of a trial, oldest first, by the wall clock; `document` is what its end rests on."""
+    from matplotlib.dates import ConciseDateFormatter
+
     tests = [found for found in document.criteria if found.e_fail] if document else []
     figure = new_figure(height_in=_HEIGHT_IN * (2 if tests else 1))
     axes = figure.subplots(2 if tests else 1, squeeze=False)[:, 0]
@@ -26,10 +28,11 @@ def trial_png(states: Sequence[RolloutState], document: EvidenceDocument | None)
     ):
         axes[0].step([*times, times[-1] + tail], [*shares, shares[-1]], where="post", color=colour, label=label)
     axes[0].axvline(times[-1], color="tab:red", linestyle=":", linewidth=1, label="rolled back")
+    axes[0].xaxis.set_major_formatter(ConciseDateFormatter(axes[0].xaxis.get_major_locator()))
     axes[0].set_ylim(-0.05, 1.05)
     axes[0].set_ylabel("share of requests")
     axes[0].set_xlabel("wall clock, UTC")
-    axes[0].legend(loc="upper left", fontsize="x-small", frameon=False)
+    axes[0].legend(loc="center left", fontsize="x-small", frameon=False)
     if tests:
         names = [found.name for found in tests]
         axes[1].barh(names, [math.log10(found.e_fail or 1.0) for found in tests], color="tab:red")

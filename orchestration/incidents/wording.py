@@ -1,11 +1,13 @@
 """The parts of the document that are small tables and commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestration.incidents.document import plain
 from orchestration.incidents.incident import Incident, trial_of
 from orchestration.settings import Settings
+from serving_gateway.contracts.rollout import RolloutState
 
 
 @dataclass(frozen=True)
@@ -16,15 +18,15 @@ class Told:
     waiting: int
 
 
-def header(incident: Incident, told: Told, settings: Settings) -> str:
-    """The part `header`."""
+def header(incident: Incident, trial: Sequence[RolloutState], told: Told, settings: Settings) -> str:
+    """The part `header`. `trial`: the states of the trial that was rolled back, as far as they are known."""
     rows = {
         "severity": incident.severity,
         "began (UTC)": _instant(incident.began),
         "noticed (UTC)": _instant(incident.noticed),
         "ended (UTC)": _instant(incident.ended) if incident.ended else "not yet",
         "what": incident.title,
-        **_rollout(incident),
+        **_rollout(incident, trial),
         "who was told": "; ".join(_told(incident, told, settings)),
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {plain(value)} |" for name, value in rows.items())])
@@ -52,14 +54,16 @@ def issue_url(settings: Settings, issue: str) -> str:
     return f"{settings.jira_url.rstrip('/')}/browse/{issue}"
 
 
-def _rollout(incident: Incident) -> dict[str, str]:
+def _rollout(incident: Incident, trial: Sequence[RolloutState]) -> dict[str, str]:
     state = incident.rollback
     if state is None:
         return {}
     canary = state.arms.canary.triton_model if state.arms.canary else "none"
+    began = datetime.fromisoformat(trial[0].time)
     return {
+        "by, because": f"{state.actor}: {state.reason}",
         "models": f"{canary} was on trial, {state.arms.baseline.triton_model} answers",
-        "trial (epoch:generation)": "{}:{}".format(*trial_of(state)),
+        "trial (epoch:generation)": "{}:{}, since {}".format(*trial_of(state), _instant(began)),
     }
 
 

@@ -78,7 +78,7 @@ class Writer:
         told = Told(notices, len(waiting(settings.slack_outbox)))
         evidence = self._evidence(incident, trial, path)
         return {
-            "header": lambda _: header(incident, told, settings),
+            "header": lambda _: header(incident, trial, told, settings),
             "timeline": lambda text: timeline(body_of(text, "timeline") or "", rows) + unread,
             "evidence": lambda text: evidence or body_of(text, "evidence") or "The evidence cannot be read.",
             "commands": lambda _: commands(incident, settings, period.start),

@@ -35,17 +35,17 @@ def test_what_is_put_while_another_ends_is_not_cut_away(tmp_path: Path) -> None:
     done: list[str] = []
 
     def work_off() -> None:
-        while len(done) < 300:
+        while len(done) < 100:
             for one in waiting(path):
                 end(path, one)
                 done.append(one.notice.title)
 
     reader = threading.Thread(target=work_off)
     reader.start()
-    for number in range(300):
+    for number in range(100):
         put(path, notice(str(number)))
     reader.join(60)
-    assert done == [str(number) for number in range(300)]
+    assert done == [str(number) for number in range(100)]
     assert path.stat().st_size == 0
 
 
