@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from orchestration.plots import DPI, new_figure
 from orchestration.rollout.evidence_documents import EvidenceDocument
@@ -28,7 +29,8 @@ def trial_png(states: Sequence[RolloutState], document: EvidenceDocument | None)
     ):
         axes[0].step([*times, times[-1] + tail], [*shares, shares[-1]], where="post", color=colour, label=label)
     axes[0].axvline(times[-1], color="tab:red", linestyle=":", linewidth=1, label="rolled back")
-    axes[0].xaxis.set_major_formatter(ConciseDateFormatter(axes[0].xaxis.get_major_locator()))
+    formatter: Any = ConciseDateFormatter
+    axes[0].xaxis.set_major_formatter(formatter(axes[0].xaxis.get_major_locator()))
     axes[0].set_ylim(-0.05, 1.05)
     axes[0].set_ylabel("share of requests")
     axes[0].set_xlabel("wall clock, UTC")
