@@ -1,6 +1,7 @@
 """Issues in Jira: one an incident, and a comment when it is over. What is still to be told follows from the journal."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from orchestration.incidents.entries import Asked, Commented, Entry, Opened, Refused
 from orchestration.incidents.incident import Incident
 from orchestration.incidents.jira import Jira, JiraError
-from orchestration.incidents.policy import JIRA_INDEX, RETRY_S
+from orchestration.incidents.policy import JIRA_INDEX, RETRY_S, ROUND_S
 from orchestration.retries import Backoff
 
 _log = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ class Issues:
     def tell(self, incidents: list[Incident], document: Callable[[Incident], str], now_s: float) -> None:
         """Open and comment what `waits`; `document` names an incident's document, `now_s` is a monotonic clock.
 
-        An outage is waited out, a refusal put aside. Raises OSError where the journal cannot be written.
+        An outage is waited out, a refusal put aside; what a slow Jira leaves is for the next call. Raises OSError where the journal cannot be written.
         """
         if not self._backoff.due(now_s):
             return
+        began_s = time.monotonic()
         for incident in filter(waits, incidents):
+            if time.monotonic() - began_s > ROUND_S:
+                return
             try:
                 self._tell(incident, document(incident))
             except JiraError as error:

@@ -1,4 +1,4 @@
-"""The trial that was rolled back as a picture: the canary's share over time, and the evidence that ended it."""
+"""A trial as a picture: the canary's share over time, and the evidence that ended it."""
 
 import io
 import math
@@ -15,7 +15,7 @@ _TAIL = 0.05  # of the width, so that the end is seen
 
 
 def trial_png(states: Sequence[RolloutState], document: EvidenceDocument | None) -> bytes:
-    """A PNG of the states of a trial, oldest first, by the wall clock; `document` is what its end rests on."""
+    """A PNG of the states of a trial, oldest first, by the wall clock; `document` is what the last of them rests on."""
     from matplotlib.dates import ConciseDateFormatter
 
     tests = [found for found in document.criteria if found.e_fail] if document else []
@@ -28,7 +28,8 @@ def trial_png(states: Sequence[RolloutState], document: EvidenceDocument | None)
         ([state.shadow_fraction for state in states], "shadows", "tab:blue"),
     ):
         axes[0].step([*times, times[-1] + tail], [*shares, shares[-1]], where="post", color=colour, label=label)
-    axes[0].axvline(times[-1], color="tab:red", linestyle=":", linewidth=1, label="rolled back")
+    if states[-1].phase == "rolled_back":
+        axes[0].axvline(times[-1], color="tab:red", linestyle=":", linewidth=1, label="rolled back")
     formatter: Any = ConciseDateFormatter
     axes[0].xaxis.set_major_formatter(formatter(axes[0].xaxis.get_major_locator()))
     axes[0].set_ylim(-0.05, 1.05)

@@ -32,5 +32,7 @@ LOCAL_RETRY_S = (1.0, 10.0)
 JIRA_TIMEOUT_S = 10.0
 # Jira's search may not know a new issue at once. Whether an issue was opened by a request that has no answer is asked after this.
 JIRA_INDEX = timedelta(seconds=60)
-# How long a round of posting may go on while more waits.
-SLACK_ROUND_S = 20.0
+# How long a round of telling Jira, or Slack, may go on while more waits.
+ROUND_S = 20.0
+# Between two questions to a Dagster that does not answer: each keeps the documents waiting.
+DAGSTER_RETRY_S = (15.0, 60.0)

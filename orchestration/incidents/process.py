@@ -17,7 +17,7 @@ from orchestration.incidents.entries import Documented, Heard, NoJira, RolledBac
 from orchestration.incidents.incident import Incident
 from orchestration.incidents.issues import Issues, waits
 from orchestration.incidents.metrics import Metrics
-from orchestration.incidents.policy import HUNG_S, LOCAL_RETRY_S, POLL_S, REFRESH_S, RETRY_S, SETTLE, SLACK_ROUND_S
+from orchestration.incidents.policy import HUNG_S, LOCAL_RETRY_S, POLL_S, REFRESH_S, RETRY_S, ROUND_S, SETTLE
 from orchestration.incidents.records import Records
 from orchestration.incidents.webhook import Notification
 from orchestration.incidents.writer import Known, Writer
@@ -57,6 +57,7 @@ class Process:
         self._writer = writer
         self._metrics = metrics
         self.issues: Issues | None = None
+        self._first = not settings.incident_journal.exists()
         self.records = Records(settings.incident_journal)
         self._woken = threading.Event()
         self._alive_at = time.monotonic()
@@ -121,8 +122,17 @@ class Process:
             if state.phase == "rolled_back" and not self.records.audited(entry):
                 self.records.add(RolledBack(entry=entry, state=state))
             self._looked_at += 1
+        if self._first:
+            self._leave_the_past()
+            self._first = False
         self._metrics.store_up.set(1)
         return ""
+
+    def _leave_the_past(self) -> None:
+        """What was over before the platform had a receiver is written down, and no news for Jira."""
+        for incident in self.records.incidents():
+            if incident.ended is not None and incident.ended < datetime.now(UTC) - SETTLE and not incident.no_jira:
+                self.records.add(NoJira(incident=incident.id))
 
     def _write(self) -> str:
         incidents, now = self.records.incidents(), datetime.now(UTC)
@@ -158,7 +168,7 @@ class Process:
         now_s = time.monotonic()
         if not self._slack.due(now_s):
             return self._problems.get("slack", "")
-        found = deliver(self._settings, for_s=SLACK_ROUND_S)
+        found = deliver(self._settings, for_s=ROUND_S)
         self._metrics.slack.set(found.waiting)
         if found.problem:
             self._slack.failed(now_s, found.again_in_s)

@@ -30,12 +30,15 @@ class Routes:
 
 @contextmanager
 def served(host: str, port: int, routes: Routes) -> Iterator[None]:
-    """Answer while the block runs. Raises OSError where the port is taken."""
+    """Answer while the block runs. Raises OSError naming the port where it is taken."""
 
     class Handler(_Handler):
         answers = routes
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        raise OSError(f"port {port} of {host} cannot be listened on (INCIDENTS_PORT): {error}") from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -1,6 +1,7 @@
 """Writing one incident: gather what is known, and bring its document up to date."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +12,22 @@ import httpx
 from orchestration.drift.folder import write_whole
 from orchestration.incidents.document import Part, body_of, new_document, timeline, with_parts
 from orchestration.incidents.entries import Heard
-from orchestration.incidents.evidence import alert_evidence, documents_of, states_of_trial, trial_evidence
+from orchestration.incidents.evidence import (
+    alert_evidence,
+    documents_of,
+    last_tried,
+    rests_on_evidence,
+    states_of_trial,
+    trial_evidence,
+)
 from orchestration.incidents.folder import create, find, update
 from orchestration.incidents.incident import Incident
-from orchestration.incidents.policy import BEFORE, SETTLE
+from orchestration.incidents.policy import BEFORE, DAGSTER_RETRY_S, SETTLE
 from orchestration.incidents.sources import Period, alert_rows, change_rows, notice_rows, run_rows
 from orchestration.incidents.wording import Told, commands, header
 from orchestration.notices.journal import read
 from orchestration.notices.outbox import waiting
+from orchestration.retries import Backoff
 from orchestration.rollout.evidence_documents import EvidenceDocument, EvidenceDocumentError, evidence_folder
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
@@ -40,6 +49,7 @@ class Writer:
     def __init__(self, settings: Settings, template: str) -> None:
         self._settings = settings
         self._template = template
+        self._dagster = Backoff(*DAGSTER_RETRY_S)
         self._drawn: dict[Path, tuple[int, int]] = {}
 
     def write(self, incident: Incident, known: Known, now: datetime) -> Path:
@@ -66,14 +76,11 @@ class Writer:
         """What each part becomes, given the text that stands."""
         settings = self._settings
         period = Period(incident.began - BEFORE, min(now, (incident.ended or now) + SETTLE))
-        trial = states_of_trial(incident.rollback, known.audit) if incident.rollback else []
+        tried = incident.rollback or last_tried(known.audit, period)
+        trial = states_of_trial(tried, known.audit) if tried else []
         states = [*trial, *(state for state in known.audit if datetime.fromisoformat(state.time) in period)]
-        rows, unread = change_rows(states) + alert_rows(known.heard, period), ""
-        try:
-            rows += run_rows(settings, period, states)
-        except (httpx.HTTPError, ValueError) as error:
-            unread = f"\n\nDagster's runs could not be read ({type(error).__name__}): look there for them."
-        rows += notice_rows(settings, period)
+        runs, unread = self._runs(period, states)
+        rows = change_rows(states) + alert_rows(known.heard, period) + notice_rows(settings, period) + runs
         notices = sum(notice.time in period for notice in read(settings.notices).notices)
         told = Told(notices, len(waiting(settings.slack_outbox)))
         evidence = self._evidence(incident, trial, path)
@@ -84,33 +91,39 @@ class Writer:
             "commands": lambda _: commands(incident, settings, period.start),
         }
 
+    def _runs(self, period: Period, states: Sequence[RolloutState]) -> tuple[list[str], str]:
+        """Rows of Dagster's runs, and what stands under the timeline where Dagster does not answer."""
+        if self._dagster.due(time.monotonic()):
+            try:
+                rows = run_rows(self._settings, period, states)
+            except (httpx.HTTPError, ValueError) as error:
+                self._dagster.failed(time.monotonic())
+                _log.warning("Dagster's runs could not be read: %s", error)
+            else:
+                self._dagster.worked()
+                return rows, ""
+        return [], "\n\nDagster's runs could not be read: look there for them."
+
     def _evidence(self, incident: Incident, trial: Sequence[RolloutState], path: Path) -> str | None:
         """None where it is lost: what was written of it before stays."""
-        if incident.rollback is None:
-            return alert_evidence(incident) if incident.alerts else "No alert and no verdict: a person wrote this down."
         folder = evidence_folder(self._settings.lake)
         try:
             documents = documents_of(trial, folder)
         except EvidenceDocumentError as error:
             _log.warning("incident %s: %s", incident.id, error)
             return None
-        picture = self._picture(incident.rollback, trial, documents, path)
+        picture = self._picture(trial, documents, path) if trial else ""
+        if incident.rollback is None:
+            return alert_evidence(incident, trial, picture)
         return trial_evidence(incident.rollback, documents, folder, picture)
 
-    def _picture(
-        self,
-        rollback: RolloutState,
-        trial: Sequence[RolloutState],
-        documents: Sequence[EvidenceDocument],
-        path: Path,
-    ) -> str:
+    def _picture(self, trial: Sequence[RolloutState], documents: Sequence[EvidenceDocument], path: Path) -> str:
         """The name of the plot beside the document; drawn anew only where there is more to show."""
         from orchestration.incidents.plot import trial_png
 
         picture, shown = path.with_suffix(".png"), (len(trial), len(documents))
         if self._drawn.get(picture) != shown or not picture.exists():
-            rests = rollback.trial is not None and bool(rollback.trial.evidence)
-            drawn = trial_png(trial, documents[-1] if rests and documents else None)
+            drawn = trial_png(trial, documents[-1] if documents and rests_on_evidence(trial[-1]) else None)
             write_whole(picture, lambda draft: draft.write_bytes(drawn))
             self._drawn[picture] = shown
         return picture.name

@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.incidents import sources
 from orchestration.incidents.document import body_of, read_template
-from orchestration.incidents.evidence import states_of_trial
+from orchestration.incidents.evidence import last_tried, states_of_trial
 from orchestration.incidents.incident import slug
 from orchestration.incidents.ledger import Ledger
 from orchestration.incidents.sources import Period, alert_rows, change_rows, notice_rows, row, run_rows
@@ -173,6 +173,24 @@ def test_an_alert_that_ended_shows_until_when_and_where_to_look(settings: Settin
     )
     assert "query <http://127.0.0.1:9090/graph?g0.expr=up+%3D%3D+0&amp;g0.tab=1>" in text
     assert f"{datetime(2026, 11, 29, 8, 5, tzinfo=UTC):%T} |" in text
+
+
+def test_an_alert_tells_of_the_trial_of_its_time(settings: Settings) -> None:
+    text = written(settings, Ledger([heard(alert())]))
+    assert "delay_v2 was on trial at that time (epoch:generation 1:7)." in text
+    assert "(2026-11-29-inference-outage.png)" in text
+    assert (settings.incidents / "2026-11-29-inference-outage.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_trial_of_a_time_is_the_last_under_way_in_it() -> None:
+    start, raised, end = trial()
+    assert last_tried([start, raised, end], PERIOD) == raised
+    assert last_tried([start, raised, end], Period(NOW - HOUR / 2, NOW - HOUR / 3)) == raised, (
+        "it stood when that began"
+    )
+    assert last_tried([start, raised, end], Period(NOW + HOUR, NOW + 2 * HOUR)) is None
+    assert last_tried([start, raised], Period(NOW + HOUR, NOW + 2 * HOUR)) == raised
+    assert last_tried([], PERIOD) is None
 
 
 def test_a_refresh_brings_no_document_back_that_somebody_removed(settings: Settings) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.incidents.__main__ import main
+from orchestration.incidents.process import only_one
 from orchestration.json_lines import append_line
+from orchestration.settings import Settings
+from tests.orchestration.foreign_server import foreign_server
 from tests.orchestration.incidents.happenings import NOW, alert, heard, trial
 from tests.orchestration.incidents.receivers import write_audit
 
@@ -36,9 +39,9 @@ def test_a_draft_holds_what_is_known_of_its_period(
         "a person wrote this down",
     ):
         assert said in text
-    assert "1:7 canary" not in text, "that was before"
+    assert "1:7 canary" in text, "the trial of that time is told whole"
     assert main(["draft", *PERIOD, "--title", "Answers were slow"]) == 0
-    assert len(list((tmp_path / "docs").iterdir())) == 1, "the same again extends it"
+    assert len(list((tmp_path / "docs").glob("*.md"))) == 1, "the same again extends it"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,58 @@ def test_a_bad_argument_is_named(arguments: list[str], said: str, capsys: pytest
         main(arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def started(capsys: pytest.CaptureFixture[str]) -> str:
+    """What a receiver says that cannot start."""
+    assert main([]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("incidents: ")
+    return said
+
+
+def test_a_home_has_one_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    journal = Settings(tmp_path).incident_journal
+    with only_one(journal):
+        assert f"another receiver writes {journal}" in started(capsys)
+    with only_one(journal):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("JIRA_URL=https://j", "JIRA_PROJECT, JIRA_USER, JIRA_TOKEN_FILE"),
+        ("INCIDENTS_PORT=many", "INCIDENTS_PORT must be a port number"),
+        ("PLATFORM_HOME=/dev/null/home", "/dev/null"),
+    ],
+)
+def test_a_bad_setting_is_named_at_the_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    for name in ("JIRA_PROJECT", "JIRA_USER", "JIRA_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(*setting.split("=", 1))
+    assert said in started(capsys)
+
+
+def test_a_port_that_is_taken_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    monkeypatch.delenv("JIRA_URL", raising=False)
+    with foreign_server(200, {}) as port:
+        monkeypatch.setenv("INCIDENTS_PORT", str(port))
+        said = started(capsys)
+    assert f"port {port} of 127.0.0.1 cannot be listened on (INCIDENTS_PORT): " in said
 
 
 def test_without_redis_there_is_no_draft(
