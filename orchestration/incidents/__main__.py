@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.do == "draft" and given.end <= given.start:
         parser.error("--end must be after --start")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING if given.do else logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
     try:
         settings = Settings.load()
         writer = Writer(settings, read_template())

@@ -39,8 +39,15 @@ class Ledger:
         return last is not None and (last.status, last.alerts) == (notification.status, notification.alerts)
 
     def incident_of(self, notification: Notification) -> str:
-        """Id of the incident under way of this group; empty where there is none."""
-        return self._firing.get(notification.group_key, "")
+        """Id of the incident under way of this group, or of any of its alerts; empty where there is none.
+
+        Another configuration of Alertmanager groups the same alerts under other names.
+        """
+        if found := self._firing.get(notification.group_key):
+            return found
+        prints = {alert.fingerprint for alert in notification.alerts}
+        under_way = (self.incidents[name] for name in self._firing.values())
+        return next((one.id for one in under_way if prints & {alert.fingerprint for alert in one.alerts}), "")
 
     def add(self, entry: Entry) -> None:
         """One more line. A line of an incident that is not known is passed over: the one that began it was torn."""
@@ -60,7 +67,7 @@ class Ledger:
         self._last[told.group_key] = told
         grave = {alert.fingerprint: alert for alert in told.alerts if alert.severity}
         firing = [alert for alert in grave.values() if alert.status == "firing"]
-        known = self.incidents.get(self._firing.get(told.group_key, ""))
+        known = self.incidents.get(self.incident_of(told))
         if known is None:
             if firing:
                 self._begin(entry, firing)
@@ -75,8 +82,9 @@ class Ledger:
             ended=max(ends, default=entry.at) if over else None,
             signs=known.signs + 1,
         )
-        if over:
-            del self._firing[told.group_key]
+        self._firing = {group: name for group, name in self._firing.items() if name != known.id}
+        if not over:
+            self._firing[told.group_key] = known.id
 
     def _begin(self, entry: Heard, firing: list[Alert]) -> None:
         told = entry.notification

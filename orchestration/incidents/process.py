@@ -135,6 +135,7 @@ class Process:
                 self.records.add(NoJira(incident=incident.id))
 
     def _write(self) -> str:
+        self._settings.incidents.mkdir(parents=True, exist_ok=True)
         incidents, now = self.records.incidents(), datetime.now(UTC)
         new = [incident for incident in incidents if incident.documented < incident.signs]
         refresh = time.monotonic() - self._refreshed_at >= REFRESH_S

@@ -42,8 +42,20 @@ def test_an_alert_that_was_told_as_over_and_was_not_is_the_same_incident() -> No
     assert (incident.ended, incident.signs) == (None, 3)
 
 
+def test_an_alert_that_fires_in_another_group_now_is_the_same_incident() -> None:
+    """Alertmanager was given another route: the old group is told of no more."""
+    ledger = Ledger([heard(alert()), heard(alert(), group="by team")])
+    (incident,) = ledger.incidents.values()
+    assert incident.signs == 2
+    ledger.add(heard(alert(ended=LATER), group="by team"))
+    assert ledger.incidents[incident.id].ended == LATER
+    ledger.add(heard(alert(ended=LATER)))
+    assert len(ids(ledger)) == 1, "the old group's end is no news"
+
+
 def test_groups_are_apart_and_sev3_makes_none() -> None:
-    ledger = Ledger([heard(alert()), heard(alert(), group="triton"), heard(alert(severity="sev3"), group="updater")])
+    others = alert(fingerprint="f2"), alert(severity="sev3", fingerprint="f3")
+    ledger = Ledger([heard(alert()), heard(others[0], group="triton"), heard(others[1], group="updater")])
     assert len(ids(ledger)) == 2
     assert len(ledger.heard) == 3, "a timeline may tell of it"
 

@@ -129,7 +129,7 @@ def test_killed_while_jira_is_away_it_loses_nothing(tmp_path: Path, redis_url: s
     for number in range(2):
         with receiving(tmp_path, redis_url, **given) as receiver:
             group = f"service {number}"
-            receiver.tell(alert(f"Outage{number}", since=SINCE), group=group)
+            receiver.tell(alert(f"Outage{number}", since=SINCE, fingerprint=f"f{number}"), group=group)
             os.kill(receiver.pid, signal.SIGKILL)  # at once: the answer is all that it had time for
     with answering(stub), receiving(tmp_path, redis_url, **given) as receiver:
         until(lambda: len(stub.issues) == 2, "every issue is opened")
@@ -137,7 +137,8 @@ def test_killed_while_jira_is_away_it_loses_nothing(tmp_path: Path, redis_url: s
         os.kill(receiver.pid, signal.SIGKILL)
     with answering(stub), receiving(tmp_path, redis_url, **given) as receiver:
         for number in range(2):
-            over = alert(f"Outage{number}", since=SINCE, ended=SINCE + timedelta(minutes=1))
+            ended = SINCE + timedelta(minutes=1)
+            over = alert(f"Outage{number}", since=SINCE, ended=ended, fingerprint=f"f{number}")
             receiver.tell(over, group=f"service {number}")
         until(lambda: sum(map(len, stub.comments.values())) == 2, "every end is told")
     assert len(stub.issues) == 2, "none twice"
