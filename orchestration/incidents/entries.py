@@ -78,4 +78,10 @@ class Started(Struct, frozen=True, kw_only=True, tag="started", tag_field="kind"
     at: Instant
 
 
-Entry = Heard | RolledBack | Documented | Asked | Opened | Commented | Refused | NoJira | Started
+class Following(Struct, frozen=True, kw_only=True, tag="following", tag_field="kind"):
+    """The audit stream has been followed to its end for the first time: what comes from now on is news."""
+
+    at: Instant
+
+
+Entry = Heard | RolledBack | Documented | Asked | Opened | Commented | Refused | NoJira | Started | Following

@@ -19,7 +19,8 @@ class EditedMeanwhileError(OSError):
 def find(folder: Path, name: str) -> Path | None:
     """The document of the incident `name`. Raises OSError."""
     mark = mark_of(name).encode()
-    return next((path for path in sorted(folder.glob("*.md")) if mark in path.read_bytes()), None)
+    files = (path for path in sorted(folder.glob("*.md")) if path.is_file())
+    return next((path for path in files if mark in path.read_bytes()), None)
 
 
 def create(folder: Path, day: datetime, name: str, text: str) -> Path:

@@ -15,7 +15,7 @@ _NAME_LENGTH = 48
 class Incident:
     """One document, one issue. Instants are UTC.
 
-    `id` names it for ever, and is a label of its issue. `signs` counts what was heard of it, `documented` how many of
+    `id` names it for ever, and is a label of its issue. `signs` counts what was heard of it and came of telling Jira, `documented` how many of
     these its document holds. `alerts` are its latest by fingerprint; `rollback` is the state that ended a trial.
     """
 

@@ -15,6 +15,8 @@ from orchestration.retries import Backoff
 _log = logging.getLogger(__name__)
 # Jira's own bound of a summary.
 _SUMMARY = 255
+# Alerts that an issue names; a field of Jira holds 32,767 characters.
+_NAMED, _TEXT = 20, 1000
 
 
 def waits(incident: Incident) -> bool:
@@ -38,7 +40,8 @@ class Issues:
     def tell(self, incidents: list[Incident], document: Callable[[Incident], str], now_s: float) -> None:
         """Open and comment what `waits`; `document` names an incident's document, `now_s` is a monotonic clock.
 
-        An outage is waited out, a refusal put aside; what a slow Jira leaves is for the next call. Raises OSError where the journal cannot be written.
+        An outage is waited out, a refusal put aside; what a slow Jira leaves is for the next call. Raises OSError where the
+        journal cannot be written.
         """
         if not self._backoff.due(now_s):
             return
@@ -88,20 +91,22 @@ def summary(incident: Incident) -> str:
 
 def labels(incident: Incident) -> list[str]:
     """The incident's id, by which it is found again, and the fingerprints of its alerts."""
-    prints = [f"fingerprint-{alert.fingerprint}" for alert in incident.alerts]
+    prints = [f"fingerprint-{alert.fingerprint}" for alert in incident.alerts[:_NAMED]]
     return ["drift-platform", incident.severity.lower(), incident.id, *dict.fromkeys(prints)]
 
 
 def description(incident: Incident, document: str) -> dict[str, Any]:
     """In Jira's document format (ADF)."""
-    said = [incident.title, *(f"{alert.name}: {alert.summary}" for alert in incident.alerts)]
+    named, more = incident.alerts[:_NAMED], len(incident.alerts) - _NAMED
+    said = [incident.title, *(f"{alert.name}: {alert.summary}" for alert in named)]
+    said += [f"and {more} more alerts"] if more > 0 else []
     ended = f", ended {_instant(incident.ended)}" if incident.ended else ", it goes on"
     said.append(f"Began {_instant(incident.began)}, noticed {_instant(incident.noticed)}{ended} (UTC).")
     if incident.rollback is not None:
         said.append(f"Why: {incident.rollback.reason}")
     said.append(f"The incident document: {document}")
-    links = [alert.annotations.get("runbook_url", "") for alert in incident.alerts]
-    return _adf([_paragraph(line) for line in said if line] + [_link(link) for link in dict.fromkeys(links) if link])
+    links = dict.fromkeys(alert.annotations.get("runbook_url", "") for alert in named)
+    return _adf([_paragraph(line) for line in said] + [_link(link) for link in links if link])
 
 
 def over(incident: Incident) -> dict[str, Any]:
@@ -115,10 +120,14 @@ def _adf(content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _paragraph(text: str) -> dict[str, Any]:
-    return {"type": "paragraph", "content": [{"type": "text", "text": text}]}
+    line = " ".join(text.split())  # a text of ADF has no ends of lines
+    shown = line if len(line) <= _TEXT else f"{line[:_TEXT]} ..."
+    return {"type": "paragraph", "content": [{"type": "text", "text": shown or "-"}]}
 
 
 def _link(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        return _paragraph(f"Runbook: {url}")
     text = {"type": "text", "text": url, "marks": [{"type": "link", "attrs": {"href": url}}]}
     return {"type": "paragraph", "content": [text]}
 

@@ -9,6 +9,7 @@ from orchestration.incidents.entries import (
     Commented,
     Documented,
     Entry,
+    Following,
     Heard,
     NoJira,
     Opened,
@@ -27,6 +28,7 @@ class Ledger:
         self.incidents: dict[str, Incident] = {}
         self.heard: list[Heard] = []
         self.audited: set[str] = set()
+        self.following = False
         self._last: dict[str, Notification] = {}
         self._firing: dict[str, str] = {}  # group -> incident
         self._trials: dict[tuple[int, int, str], str] = {}
@@ -56,6 +58,8 @@ class Ledger:
                 self._hear(entry)
             case RolledBack():
                 self._roll_back(entry)
+            case Following():
+                self.following = True
             case Started():
                 self.incidents = {name: replace(one, refused="") for name, one in self.incidents.items()}
             case _ if entry.incident in self.incidents:
@@ -137,11 +141,12 @@ def _done(incident: Incident, entry: Documented | Asked | Opened | Commented | R
         case Asked():
             return replace(incident, asked=entry.at)
         case Opened():
-            return replace(incident, issue=entry.issue, commented=entry.with_end, asked=None)
+            told = replace(incident, issue=entry.issue, commented=entry.with_end, asked=None)
+            return replace(told, signs=incident.signs + 1)  # the document says who was told
         case Commented():
             return replace(incident, commented=True)
         case Refused():
-            return replace(incident, refused=entry.reason)
+            return replace(incident, refused=entry.reason, signs=incident.signs + 1)
         case NoJira():
             return replace(incident, no_jira=True)
 

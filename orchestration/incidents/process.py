@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 from orchestration.incidents.audit import Audit
-from orchestration.incidents.entries import Documented, Heard, NoJira, RolledBack, Started
+from orchestration.incidents.entries import Documented, Following, Heard, NoJira, RolledBack, Started
 from orchestration.incidents.incident import Incident
 from orchestration.incidents.issues import Issues, waits
 from orchestration.incidents.metrics import Metrics
@@ -57,7 +57,6 @@ class Process:
         self._writer = writer
         self._metrics = metrics
         self.issues: Issues | None = None
-        self._first = not settings.incident_journal.exists()
         self.records = Records(settings.incident_journal)
         self._woken = threading.Event()
         self._alive_at = time.monotonic()
@@ -122,16 +121,17 @@ class Process:
             if state.phase == "rolled_back" and not self.records.audited(entry):
                 self.records.add(RolledBack(entry=entry, state=state))
             self._looked_at += 1
-        if self._first:
+        if not self.records.following:
             self._leave_the_past()
-            self._first = False
+            self.records.add(Following(at=datetime.now(UTC)))
         self._metrics.store_up.set(1)
         return ""
 
     def _leave_the_past(self) -> None:
         """What was over before the platform had a receiver is written down, and no news for Jira."""
         for incident in self.records.incidents():
-            if incident.ended is not None and incident.ended < datetime.now(UTC) - SETTLE and not incident.no_jira:
+            over = incident.ended is not None and incident.ended < datetime.now(UTC) - SETTLE
+            if incident.rollback is not None and over and not incident.no_jira:
                 self.records.add(NoJira(incident=incident.id))
 
     def _write(self) -> str:
@@ -143,17 +143,29 @@ class Process:
         if not new and not settling:
             return ""
         known = Known(self._audit.states, self.records.heard())
-        for incident in new:
-            self._writer.write(incident, known, now)
-            self.records.add(Documented(incident=incident.id, signs=incident.signs))
-        for incident in settling:
-            self._writer.refresh(incident, known, now)
         if refresh:
             self._refreshed_at = time.monotonic()
+        failed = []
+        for incident in [*new, *settling]:
+            self._alive_at = time.monotonic()  # the first start may have a long past to write
+            try:
+                self._bring_up_to_date(incident, known, now)
+            except OSError as error:  # one file that cannot be written keeps no other waiting
+                failed.append(f"{incident.id}: {error}")
+        if failed:
+            raise OSError("; ".join(failed))
         return ""
 
+    def _bring_up_to_date(self, incident: Incident, known: Known, now: datetime) -> None:
+        if incident.documented < incident.signs:
+            self._writer.write(incident, known, now)
+            self.records.add(Documented(incident=incident.id, signs=incident.signs))
+        else:
+            self._writer.refresh(incident, known, now)
+
     def _tell_jira(self) -> str:
-        incidents = self.records.incidents()
+        following = self.records.following
+        incidents = [incident for incident in self.records.incidents() if following or incident.rollback is None]
         if self.issues is None:
             for incident in incidents:
                 if not incident.issue and not incident.no_jira:

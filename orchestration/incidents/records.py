@@ -53,6 +53,12 @@ class Records:
         with self._lock:
             return list(self._ledger.heard)
 
+    @property
+    def following(self) -> bool:
+        """Whether the audit stream has been followed to its end before."""
+        with self._lock:
+            return self._ledger.following
+
     def audited(self, entry: str) -> bool:
         """Whether this entry of the audit stream is here already."""
         with self._lock:

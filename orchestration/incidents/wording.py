@@ -72,7 +72,7 @@ def _told(incident: Incident, told: Told, settings: Settings) -> list[str]:
     if incident.alerts:
         said.append(f"by Alertmanager, whom its routes name for {incident.severity}")
     if told.notices and settings.slack_webhook_url:
-        late = f" ({told.waiting} wait for Slack)" if told.waiting else ""
+        late = f" (Slack was away when this was written, {told.waiting} waited)" if told.waiting else ""
         said.append(f"Slack, by {told.notices} notices of that time{late}")
     elif told.notices:
         said.append(f"nobody by Slack, which is not set up: {told.notices} notices of that time are kept")

@@ -81,7 +81,11 @@ def _check_adf(document: dict[str, Any]) -> None:
     assert document["content"]
     for paragraph in document["content"]:
         assert paragraph["type"] == "paragraph"
-        assert all(part["type"] == "text" and part["text"] for part in paragraph["content"])
+        for part in paragraph["content"]:
+            assert part["type"] == "text"
+            assert part["text"]
+            assert "\n" not in part["text"]
+            assert all(mark["attrs"]["href"].startswith("http") for mark in part.get("marks", []))
 
 
 @contextmanager

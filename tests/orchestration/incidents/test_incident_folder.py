@@ -23,6 +23,7 @@ def test_two_of_one_day_and_name_get_two_files(tmp_path: Path) -> None:
 
 def test_a_document_is_found_by_its_mark_under_any_name(tmp_path: Path) -> None:
     assert find(tmp_path, "a") is None
+    (tmp_path / "a folder.md").mkdir()
     (tmp_path / "the night of the storm.md").write_bytes(b"caf\xe9\n" + mark_of("a").encode())
     (tmp_path / "other.md").write_text(mark_of("b"))
     assert find(tmp_path, "a") == tmp_path / "the night of the storm.md"

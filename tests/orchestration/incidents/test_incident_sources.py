@@ -159,7 +159,9 @@ def test_who_was_told_is_what_happened(settings: Settings, monkeypatch: pytest.M
     assert "nobody by Slack, which is not set up: 1 notices of that time are kept" in written(settings, ledger)
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "http://127.0.0.1:1/")
     put(settings.slack_outbox, notice(NOW))
-    assert "Slack, by 1 notices of that time (1 wait for Slack)" in written(settings, ledger)
+    assert "Slack, by 1 notices of that time (Slack was away when this was written, 1 waited)" in written(
+        settings, ledger
+    )
     monkeypatch.setenv("JIRA_URL", "https://j")
     assert "Jira: its issue waits to be opened" in written(settings, ledger)
 

@@ -204,6 +204,18 @@ def test_who_is_not_jira_is_refused_in_words(stub: JiraStub, caplog: pytest.LogC
     assert not refused.value.again
 
 
+def test_a_group_of_many_alerts_is_cut_and_a_runbook_without_an_address_is_text(night: Night) -> None:
+    many = [alert(f"Alert{n}", fingerprint=f"f{n}") for n in range(500)]
+    many[0]["annotations"] |= {"summary": "two\nlines " * 1000, "runbook_url": "docs/runbook.md#31-gateway"}
+    night.add(heard(*many))
+    night.tell()
+    (fields,) = night.stub.issues.values()
+    assert len(str(fields["description"])) < 32_767
+    assert "and 480 more alerts" in str(fields["description"])
+    assert "Runbook: docs/runbook.md#31-gateway" in str(fields["description"])
+    assert len(fields["labels"]) == 23
+
+
 def test_a_summary_is_one_line_within_jiras_bound() -> None:
     long = alert()
     long["annotations"]["summary"] = "two\nlines " * 100

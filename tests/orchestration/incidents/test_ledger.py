@@ -95,14 +95,16 @@ def test_what_was_done_is_remembered() -> None:
     assert waits(ledger.incidents[name])
     ledger.add(Asked(incident=name, at=NOW))
     assert ledger.incidents[name].asked == NOW
+    ledger.add(Documented(incident=name, signs=1))
     ledger.add(Opened(incident=name, issue="OPS-1", with_end=False))
+    assert ledger.incidents[name].documented < ledger.incidents[name].signs, "the document names the issue"
     assert not waits(ledger.incidents[name]), "it goes on: there is nothing to say"
     ledger.add(heard(alert(ended=LATER)))
     assert waits(ledger.incidents[name])
     ledger.add(Commented(incident=name))
     assert not waits(ledger.incidents[name])
-    ledger.add(Documented(incident=name, signs=2))
-    assert ledger.incidents[name].documented == ledger.incidents[name].signs == 2
+    ledger.add(Documented(incident=name, signs=3))
+    assert ledger.incidents[name].documented == ledger.incidents[name].signs == 3
 
 
 def test_what_jira_refused_is_tried_again_by_a_start_and_what_it_was_not_there_for_never() -> None:

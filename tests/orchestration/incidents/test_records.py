@@ -10,6 +10,7 @@ from orchestration.incidents.entries import (
     Commented,
     Documented,
     Entry,
+    Following,
     NoJira,
     Opened,
     Refused,
@@ -28,6 +29,7 @@ ENTRIES: list[Entry] = [
     Refused(incident="a", reason="no"),
     NoJira(incident="a"),
     Started(at=NOW),
+    Following(at=NOW),
 ]
 
 
