@@ -49,7 +49,7 @@ class Writer:
     def __init__(self, settings: Settings, template: str) -> None:
         self._settings = settings
         self._template = template
-        self._dagster = Backoff(*DAGSTER_RETRY_S)
+        self._dagster, self._dagster_away = Backoff(*DAGSTER_RETRY_S), False
         self._drawn: dict[Path, tuple[int, int]] = {}
 
     def write(self, incident: Incident, known: Known, now: datetime) -> Path:
@@ -98,9 +98,12 @@ class Writer:
                 rows = run_rows(self._settings, period, states)
             except (httpx.HTTPError, ValueError) as error:
                 self._dagster.failed(time.monotonic())
-                _log.warning("Dagster's runs could not be read: %s", error)
+                if not self._dagster_away:
+                    _log.warning("Dagster's runs could not be read: %s", error)
+                self._dagster_away = True
             else:
                 self._dagster.worked()
+                self._dagster_away = False
                 return rows, ""
         return [], "\n\nDagster's runs could not be read: look there for them."
 

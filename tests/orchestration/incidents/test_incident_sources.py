@@ -1,12 +1,12 @@
 """Rows of a timeline, and the parts of a document, from what each source knows."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from orchestration.incidents import sources
 from orchestration.incidents.document import body_of, read_template
 from orchestration.incidents.evidence import last_tried, states_of_trial
 from orchestration.incidents.incident import slug
@@ -17,6 +17,7 @@ from orchestration.notices.journal import append
 from orchestration.notices.notice import Notice
 from orchestration.notices.outbox import put
 from orchestration.settings import Settings
+from serving_gateway.contracts.rollout import RolloutState
 from tests.orchestration.foreign_server import foreign_server
 from tests.orchestration.incidents.happenings import NOW, alert, heard, moved, rollback, trial
 
@@ -93,15 +94,6 @@ def test_a_dagster_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
             run_rows(Settings(tmp_path), PERIOD, [])
 
 
-@pytest.mark.integration
-def test_the_question_for_runs_is_one_that_dagster_takes() -> None:
-    """Against the schema of the installed Dagster."""
-    from dagster_graphql.schema import create_schema
-    from graphql import parse, validate
-
-    assert validate(create_schema().graphql_schema, parse(sources._RUNS)) == []
-
-
 def test_the_trial_is_told_from_its_first_state_and_others_are_left_out() -> None:
     states = trial()
     other = moved(states[0], generation=3, trial=None, arms=states[0].arms)
@@ -129,15 +121,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(tmp_path, dagster_port=1)
 
 
-def written(settings: Settings, ledger: Ledger) -> str:
+def written(settings: Settings, ledger: Ledger, audit: Sequence[RolloutState] = ()) -> str:
     (incident,) = ledger.incidents.values()
-    known = Known(trial(), ledger.heard)
+    known = Known(audit, ledger.heard)
     return Writer(settings, read_template()).write(incident, known, NOW + HOUR).read_text()
 
 
 def test_a_rollback_by_a_person_has_no_verdict_and_says_so(settings: Settings) -> None:
     by_hand = moved(trial()[-1], actor="cli:ann", reason="looks wrong")
-    text = written(settings, Ledger([rollback(by_hand)]))
+    text = written(settings, Ledger([rollback(by_hand)]), trial())
     assert "| by, because | cli:ann: looks wrong |" in text
     assert "No verdict stands behind it" in text
     assert "1:7, since 2026-11-29 06:00:00" in text
@@ -178,7 +170,7 @@ def test_an_alert_that_ended_shows_until_when_and_where_to_look(settings: Settin
 
 
 def test_an_alert_tells_of_the_trial_of_its_time(settings: Settings) -> None:
-    text = written(settings, Ledger([heard(alert())]))
+    text = written(settings, Ledger([heard(alert())]), trial())
     assert "delay_v2 was on trial at that time (epoch:generation 1:7)." in text
     assert "(2026-11-29-inference-outage.png)" in text
     assert (settings.incidents / "2026-11-29-inference-outage.png").read_bytes().startswith(b"\x89PNG")
