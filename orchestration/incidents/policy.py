@@ -18,6 +18,9 @@ BEFORE = timedelta(minutes=30)
 # A cycle that takes longer hangs.
 HUNG_S = 120.0
 
+# An editor that saves in place leaves the file empty for a moment: a document that was there is looked for again after this.
+SAVED_S = 0.2
+
 # Changes of the rollout read at once.
 PAGE = 500
 # Failed runs of Dagster that a timeline names.

@@ -171,7 +171,9 @@ class Process:
                 if not incident.issue and not incident.no_jira:
                     self.records.add(NoJira(incident=incident.id))
             return ""
-        self.issues.tell(incidents, self._document, time.monotonic())
+        # An issue names its document, unless that cannot be written.
+        written = [incident for incident in incidents if incident.documented or "documents" in self._problems]
+        self.issues.tell(written, self._document, time.monotonic())
         refused = [incident for incident in self.records.incidents() if incident.refused]
         if self.issues.problem or not refused:
             return self.issues.problem

@@ -22,7 +22,7 @@ from orchestration.incidents.evidence import (
 )
 from orchestration.incidents.folder import create, find, update
 from orchestration.incidents.incident import Incident
-from orchestration.incidents.policy import BEFORE, DAGSTER_RETRY_S, SETTLE
+from orchestration.incidents.policy import BEFORE, DAGSTER_RETRY_S, SAVED_S, SETTLE
 from orchestration.incidents.sources import Period, alert_rows, change_rows, notice_rows, run_rows
 from orchestration.incidents.wording import Told, commands, header
 from orchestration.notices.journal import read
@@ -65,7 +65,11 @@ class Writer:
 
     def where(self, incident: Incident) -> Path | None:
         """The document of `incident`. Raises OSError."""
-        return find(self._settings.incidents, incident.id)
+        path = find(self._settings.incidents, incident.id)
+        if path is None and incident.documented:
+            time.sleep(SAVED_S)
+            path = find(self._settings.incidents, incident.id)
+        return path
 
     def refresh(self, incident: Incident, known: Known, now: datetime) -> None:
         """Extend the document of `incident` by what came since; a person who removed it wants none. Raises OSError."""

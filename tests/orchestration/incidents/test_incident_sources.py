@@ -1,6 +1,8 @@
 """Rows of a timeline, and the parts of a document, from what each source knows."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from orchestration.incidents.document import body_of, read_template
 from orchestration.incidents.evidence import last_tried, states_of_trial
 from orchestration.incidents.incident import slug
 from orchestration.incidents.ledger import Ledger
+from orchestration.incidents.policy import SAVED_S
 from orchestration.incidents.sources import Period, alert_rows, change_rows, notice_rows, row, run_rows
 from orchestration.incidents.writer import Known, Writer
 from orchestration.notices.journal import append
@@ -167,6 +170,21 @@ def test_an_alert_that_ended_shows_until_when_and_where_to_look(settings: Settin
     )
     assert "query <http://127.0.0.1:9090/graph?g0.expr=up+%3D%3D+0&amp;g0.tab=1>" in text
     assert f"{datetime(2026, 11, 29, 8, 5, tzinfo=UTC):%T} |" in text
+
+
+def test_a_document_that_is_being_saved_is_not_written_a_second_time(settings: Settings) -> None:
+    """An editor empties the file, and fills it again a moment later."""
+    (incident,) = Ledger([rollback()]).incidents.values()
+    writer = Writer(settings, read_template())
+    path = writer.write(incident, Known([], []), NOW)
+    text = path.read_text()
+    path.write_text("")
+    saving = threading.Timer(SAVED_S / 4, lambda: path.write_text(text + "Ann: it rained.\n"))
+    saving.start()
+    writer.write(replace(incident, documented=1), Known([], []), NOW)
+    saving.join()
+    assert [one.name for one in settings.incidents.glob("*.md")] == [path.name]
+    assert path.read_text().endswith("Ann: it rained.\n")
 
 
 def test_an_alert_tells_of_the_trial_of_its_time(settings: Settings) -> None:

@@ -79,10 +79,10 @@ def test_an_alert_becomes_a_document_and_an_issue_and_its_end_both(tmp_path: Pat
         path.write_text(text.replace("## Why", "## Why\n\nAnn: the disk was full.\n"))
         receiver.tell(alert(since=SINCE, ended=SINCE + timedelta(minutes=10)))
         until(lambda: bool(stub.comments["OPS-1"]), "the issue says that it is over")
-        text = path.read_text()
-        assert f"| ended (UTC) | {SINCE + timedelta(minutes=10):%Y-%m-%d %H:%M:%S} |" in text
-        assert "Ann: the disk was full." in text
-        assert f"{stub.url}/browse/OPS-1" in text, "who was told"
+        ended = f"| ended (UTC) | {SINCE + timedelta(minutes=10):%Y-%m-%d %H:%M:%S} |"
+        until(lambda: ended in path.read_text(), "the document says so too")
+        until(lambda: f"{stub.url}/browse/OPS-1" in path.read_text(), "it says who was told")
+        assert "Ann: the disk was full." in path.read_text()
         metrics = receiver.get("/metrics").text
         assert 'incidents_notifications_total{outcome="kept"} 2.0' in metrics
         assert 'incidents_notifications_total{outcome="repeated"} 1.0' in metrics
