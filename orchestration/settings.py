@@ -133,6 +133,21 @@ class Settings:
         return self.home / "notices.jsonl"
 
     @property
+    def slack_outbox(self) -> Path:
+        """Notices that wait for Slack: one JSON document a line."""
+        return self.home / "follow_up" / "slack.jsonl"
+
+    @property
+    def incidents(self) -> Path:
+        """The folder of the incident documents."""
+        return _path(os.environ.get("INCIDENTS_PATH"), self.home / "incidents")
+
+    @property
+    def incident_journal(self) -> Path:
+        """What the receiver of alerts has heard and done: one JSON document a line."""
+        return self.home / "follow_up" / "incidents.jsonl"
+
+    @property
     def redis_url(self) -> str:
         """The rollout store, the prediction stream and the events."""
         return os.environ.get("REDIS_URL") or f"redis://127.0.0.1:{self.redis_port}/0"
@@ -166,6 +181,36 @@ class Settings:
     def dagster_url(self) -> str:
         """Base address of the Dagster webserver."""
         return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def dagster_api_url(self) -> str:
+        """Base address of the Dagster webserver, as the receiver of alerts asks it for runs."""
+        return os.environ.get("DAGSTER_API_URL") or self.dagster_url
+
+    @property
+    def incidents_url(self) -> str:
+        """Base address of the receiver of alerts."""
+        return f"http://127.0.0.1:{self.incidents_port}"
+
+    @property
+    def jira_url(self) -> str:
+        """Base address of Jira; empty: no issue is opened."""
+        return os.environ.get("JIRA_URL") or ""
+
+    @property
+    def jira_project(self) -> str:
+        """Key of the project in which an issue is opened for each incident."""
+        return os.environ.get("JIRA_PROJECT") or ""
+
+    @property
+    def jira_user(self) -> str:
+        """The account that opens them."""
+        return os.environ.get("JIRA_USER") or ""
+
+    @property
+    def jira_token_file(self) -> Path | None:
+        """The file of that account's API token, which is a secret."""
+        return _file(os.environ.get("JIRA_TOKEN_FILE"))
 
     @property
     def slack_webhook_url(self) -> str:

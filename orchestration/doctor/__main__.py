@@ -15,6 +15,7 @@ from orchestration.doctor.alerts import check_alerts
 from orchestration.doctor.drift import check_drift
 from orchestration.doctor.features import check_features
 from orchestration.doctor.finding import Finding, Section
+from orchestration.doctor.follow_up import check_follow_up
 from orchestration.doctor.gateway import check_gateway
 from orchestration.doctor.health import check_health
 from orchestration.doctor.prediction_log import check_prediction_log
@@ -38,6 +39,7 @@ CHECKS: dict[str, tuple[Check, Section]] = {
     "drift report": (check_drift, "3.6 Drift"),
     "model health": (check_health, "3.6 Drift"),
     "alerts": (check_alerts, "3.9 Alerts"),
+    "follow-up": (check_follow_up, "7. After the incident"),
 }
 
 

@@ -15,6 +15,7 @@ Section = Literal[
     "3.6 Drift",
     "3.7 MLflow",
     "3.9 Alerts",
+    "7. After the incident",
 ]
 
 

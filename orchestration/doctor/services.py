@@ -15,6 +15,7 @@ WHERE: dict[str, tuple[str, Section]] = {
     "mlflow": ("mlflow.log", "3.7 MLflow"),
     "updater": ("updater.log", "3.3 Online features"),
     "gateway": ("gateway.log", "3.1 Gateway"),
+    "incidents": ("incidents.log", "7. After the incident"),
     "reports": ("reports.log", "3.6 Drift"),
     "dagster webserver": ("webserver.log", "3.4 Dagster"),
     "dagster definitions": ("code-server.log", "3.4 Dagster"),

@@ -28,6 +28,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "mlflow": lambda: _http(f"{mlflow}/health"),
         "gateway": lambda: _http(f"{settings.gateway_url}/health"),
         "updater": lambda: _http(f"{settings.updater_url}/health"),
+        "incidents": lambda: _http(f"{settings.incidents_url}/health"),
         "reports": lambda: _http(settings.reports_url),
         "dagster webserver": lambda: _http(f"{settings.dagster_url}/server_info"),
         "dagster definitions": lambda: _dagster_definitions(settings.dagster_url),

@@ -25,7 +25,7 @@ IMAGE = (ROOT / DOCKERFILE).read_text()
 # Ports of the embedded profile that containers keep to themselves.
 INSIDE = {"code_server_port"}
 # Those of processes that no container runs yet.
-ABSENT = {"incidents_port", "prometheus_port", "alertmanager_port"}
+ABSENT = {"prometheus_port", "alertmanager_port"}
 # Folders and files of the machine outside, what `make serve` alone reads, and what Alertmanager has as secrets of its own.
 OUTSIDE = {
     "PAGERDUTY_ROUTING_KEY_FILE",

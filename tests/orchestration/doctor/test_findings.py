@@ -13,6 +13,7 @@ from orchestration.doctor.alerts import judge_alerts
 from orchestration.doctor.drift import judge_drift_report
 from orchestration.doctor.features import judge_features
 from orchestration.doctor.finding import Finding, duration
+from orchestration.doctor.follow_up import judge_follow_up
 from orchestration.doctor.gateway import judge_gateway
 from orchestration.doctor.health import judge_model_health
 from orchestration.doctor.prediction_log import judge_prediction_log
@@ -55,6 +56,17 @@ def test_services_that_answer_are_one_line_and_one_that_does_not_names_its_log()
     down = only(judge_services(up | {"triton": False}, Path("/h/log")))
     assert (down.check, down.state, down.section) == ("triton", "down", "3.2 Triton")
     assert "/h/log/triton.log" in down.says
+
+
+def test_the_follow_up_names_who_waits_and_what_goes_on() -> None:
+    settings = Settings(home=Path("/h"))
+    assert only(judge_follow_up({}, 0, settings)).state == "ok"
+    found = judge_follow_up({"jira": "Jira answered 503"}, 2, settings)
+    assert [finding.state for finding in found] == ["attention", "attention"]
+    assert {finding.section for finding in found} == {"7. After the incident"}
+    assert [finding.says for finding in found] == [
+        "jira: Jira answered 503", "2 incidents have not ended; their documents are in /h/incidents",
+    ]  # fmt: skip
 
 
 def test_a_platform_that_is_not_there_is_one_line() -> None:
