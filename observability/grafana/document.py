@@ -41,7 +41,8 @@ def document(board: Board) -> str:
     made.with_variable(builders.TextBoxVariable("runbook").label("runbook").default_value(RUNBOOK))
     number = 0
     for row in board.rows:
-        made.with_row(builders.Row(row.title))
+        number += 1
+        made.with_row(builders.Row(row.title).id(number))
         for panel in row.panels:
             number += 1
             made.with_panel(picture(panel, number))

@@ -55,13 +55,18 @@ def picture(panel: Panel, number: int) -> Picture:
 
 def _target(panel: Panel, at: int) -> Builder[Dataquery]:
     query = panel.queries[at]
-    target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(chr(ord("A") + at))
+    target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(_letter(at))
     target.instant() if panel.kind in _INSTANT else target.range()
     if panel.kind == "table":
         target.format(PromQueryFormat.TABLE)
     if panel.kind == "heatmap":
         target.format(PromQueryFormat.HEATMAP)
     return target
+
+
+def _letter(at: int) -> str:
+    """Grafana's name of a panel's query by its place."""
+    return chr(ord("A") + at)
 
 
 def _words(words: Mapping[str, tuple[str, str]]) -> dashboard.ValueMap:
@@ -126,20 +131,21 @@ def _states(_panel: Panel) -> Picture:
 
 
 def _table(panel: Panel) -> Picture:
-    values = (
-        [f"Value #{chr(ord('A') + at)}" for at in range(len(panel.queries))] if len(panel.queries) > 1 else ["Value"]
-    )
-    names = dict(zip(values, (query.legend for query in panel.queries), strict=True))
+    many = len(panel.queries) > 1
+    columns = {f"Value #{_letter(at)}" if many else "Value": query.legend for at, query in enumerate(panel.queries)}
     left_out = dict.fromkeys(("Time", "__name__", "instance", "job", "file", "hours"), True)
     left_out.pop(panel.key, None)
+    if not many and not panel.words:  # what there is, its labels say
+        left_out["Value"] = True
     made = table.Panel().filterable(True).color_scheme(_by_thresholds())
     if panel.words:
-        made.cell_options(kinds.TableColoredBackgroundCellOptions())
+        coloured = dashboard.DynamicConfigValue("custom.cellOptions", kinds.TableColoredBackgroundCellOptions())
+        made.override_by_name(panel.queries[0].legend, [coloured])
     return made.transformations(
         [
             dashboard.DataTransformerConfig(id_val="merge", options={}),
             dashboard.DataTransformerConfig(
-                id_val="organize", options={"excludeByName": left_out, "renameByName": names, "indexByName": {}}
+                id_val="organize", options={"excludeByName": left_out, "renameByName": columns, "indexByName": {}}
             ),
         ]
     )
