@@ -69,6 +69,11 @@ def test_no_panel_is_empty(watched: Watched, query: Drawn) -> None:
     assert watched.series(query)
 
 
+@pytest.mark.parametrize("expr", ["no_such_metric", "vector(0) / 0", 'up{job="nobody"}'])
+def test_an_empty_one_would_be_seen(watched: Watched, expr: str) -> None:
+    assert not watched.series(Drawn("", "", expr, instant=False))
+
+
 def test_a_change_of_the_rollout_is_marked(watched: Watched) -> None:
     (mark,) = {query.expr for query in queries() if query.panel == "Rollout changes"}
     assert watched.series(Drawn("", "", mark, instant=False))

@@ -23,7 +23,7 @@ from tests.orchestration.health.test_health_report import REPORT
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 # Of Prometheus itself.
-OWN = frozenset({"up"})
+OWN = frozenset({"up", "ALERTS"})
 # Triton's, each seen by the end-to-end test: https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md
 TRITON = frozenset(
     {

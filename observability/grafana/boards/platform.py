@@ -33,7 +33,28 @@ _PROCESSES = Row(
                 Query("max(mlflow_up)", "mlflow"),
             ),
             words=_UP,
-            width=16,
+            width=12,
+        ),
+        Panel(
+            "stat",
+            "Alerts that fire",
+            About(
+                "Alerts that fire now, by severity.",
+                "none.",
+                "sev1 and sev2 have paged somebody; each alert names its section of the runbook.",
+                "1. Intake",
+            ),
+            (
+                Query(
+                    'sum by (severity) (ALERTS{alertstate="firing"})'
+                    ' or label_replace(vector(0), "severity", "none", "", "")',
+                    "{{severity}}",
+                ),
+            ),
+            decimals=0,
+            limits=above(1),
+            colours={"sev3": "orange"},
+            width=4,
         ),
         Panel(
             "bars",
