@@ -26,8 +26,9 @@ _INFO = (
 
 
 def platform_gauges(settings: Settings, now: datetime) -> list[Gauge]:
-    """Everything that can be told at `now` (wall clock). Of a Redis that is away only that it is.
+    """Everything that can be told at `now` (wall clock).
 
+    Of a Redis that is away only that it is, and no event clock while a replay has not set it.
     `store` is control (REDIS_URL: rollout, prediction log, events) or online (FEATURES_REDIS_URL: features).
 
     Raises UnreadableDocumentError where the store holds something else than a rollout.
@@ -40,7 +41,7 @@ def platform_gauges(settings: Settings, now: datetime) -> list[Gauge]:
         settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None
     )
     try:
-        found += [*_of_control(control, settings, now), *_of_redis(control, "control")]
+        found += [*_of_control(control, settings), *_of_redis(control, "control")]
     except redis.RedisError:
         found.append(_up("control", False))
     try:
@@ -50,10 +51,11 @@ def platform_gauges(settings: Settings, now: datetime) -> list[Gauge]:
     return found
 
 
-def _of_control(client: "redis.Redis", settings: Settings, now: datetime) -> Iterator[Gauge]:
+def _of_control(client: "redis.Redis", settings: Settings) -> Iterator[Gauge]:
     store = RolloutStore(client)
-    clock = event_time(settings, store) or now
-    yield Gauge("event_clock_timestamp_seconds", {}, clock.timestamp(), "What the event clock says")
+    clock = event_time(settings, store)
+    if clock is not None:
+        yield Gauge("event_clock_timestamp_seconds", {}, clock.timestamp(), "What the event clock says")
     waiting = "Batches of the prediction log in Redis that are not in Parquet yet"
     yield Gauge("predictions_waiting_batches", {}, float(str(client.xlen(keys.PREDICTIONS))), waiting)
     state = store.read()

@@ -14,7 +14,7 @@ FEATURES_ROW = Row(
                 "it grows: nobody sends events, or the updater is away.",
                 "3.3 Online features",
             ),
-            (Query("max(event_clock_timestamp_seconds) - max(features_watermark_timestamp_seconds)", "behind"),),
+            (Query("max(event_clock_timestamp_seconds) - max(features_watermark_timestamp_seconds > 0)", "behind"),),
             unit="s",
             limits=above(300),
         ),

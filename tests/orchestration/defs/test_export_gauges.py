@@ -117,6 +117,14 @@ def test_the_platform_is_told_as_it_stands(client: "redis.Redis", tmp_path: Path
         assert after["redis_aof_ok", store] == 0, "this Redis keeps no append-only file"
 
 
+def test_a_replay_that_has_not_set_the_clock_has_none(client: "redis.Redis", tmp_path: Path) -> None:
+    client.delete(keys.CLOCK)
+    with dg.DagsterInstance.ephemeral() as instance:
+        _, platform = tick(instance, tmp_path)
+    assert ("event_clock_timestamp_seconds",) not in platform
+    assert platform["redis_up", "control"] == 1
+
+
 def test_a_redis_that_is_away_is_told_and_dagster_all_the_same(
     client: "redis.Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
