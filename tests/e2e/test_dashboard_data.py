@@ -59,8 +59,9 @@ def watched(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
         platform.runs.wait(platform.runs.launch("judge_canary", ops={"canary_verdict": {"roll_back_at_once": True}}))
         platform.succeed("report_drift")
         platform.succeed("judge_health")
-        judged = 'rollout_phase{phase="rolled_back"} == 1 and on () dagster_asset_materialized_timestamp_seconds{asset="model_health"}'
-        until(lambda: bool(server.instant(judged)), "the sensor has written gauges since", timeout_s=120)
+        judged = time.time()
+        told = f"max(dagster_look_timestamp_seconds) > {judged} and max(platform_look_timestamp_seconds) > {judged}"
+        until(lambda: bool(server.instant(told)), "the sensor has written gauges since", timeout_s=120)
         yield found
 
 
