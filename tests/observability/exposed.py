@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from types import ModuleType
 
 from prometheus_client import generate_latest
@@ -61,9 +62,10 @@ def names(gauges: Iterable[Gauge]) -> set[str]:
     return {gauge.name for gauge in gauges}
 
 
-def exposed() -> set[str]:
+@cache
+def exposed() -> frozenset[str]:
     """Everything that a query may read."""
-    return (
+    return frozenset(
         in_text(Metrics().exposition().decode())
         | in_text(generate_latest(UpdaterMetrics().registry).decode())
         | names(drift_gauges(judged(), hours=24, as_of=NOW, now=NOW))
