@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestration.drift.folder import write_whole
+
+if TYPE_CHECKING:
+    from prometheus_client.core import GaugeMetricFamily
 
 FOLDER = "prometheus"
 # Newer ones may be any text, but then every query has to quote them.
@@ -31,21 +30,25 @@ def write_gauges(path: Path, gauges: Iterable[tuple[str, Mapping[str, str], floa
     Raises:
         ValueError: a name or a label is none of Prometheus', a sample comes twice, or labels of one name differ.
     """
+    from prometheus_client import CollectorRegistry, generate_latest
+
     registry = CollectorRegistry()
-    registry.register(_Families([Gauge(*gauge) for gauge in gauges]))
+    registry.register(_Families([Gauge(*gauge) for gauge in gauges]))  # a Collector by its form
     text = generate_latest(registry)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda draft: draft.write_bytes(text))
 
 
-class _Families(Collector):
+class _Families:
     """A collector of fixed gauges."""
 
     def __init__(self, gauges: list[Gauge]) -> None:
         self._gauges = gauges
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> "Iterator[GaugeMetricFamily]":
         """One family a name, as prometheus_client asks for them."""
+        from prometheus_client.core import GaugeMetricFamily
+
         by_name: dict[str, list[Gauge]] = {}
         for gauge in self._gauges:
             by_name.setdefault(gauge.name, []).append(gauge)

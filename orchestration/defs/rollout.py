@@ -1,6 +1,8 @@
 """The canary's verdict, and the two ways a failed one takes its traffic away: in the run that finds it, or by sensor."""
 
+import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -13,13 +15,14 @@ from orchestration.event_clock import event_now
 from orchestration.rollout.act import RollbackDone, roll_back
 from orchestration.rollout.decide import RollBack
 from orchestration.rollout.evidence_documents import evidence_document, evidence_folder, keep
-from orchestration.rollout.policy import Policy, PolicyError, read_policy
+from orchestration.rollout.policy import EvidencePolicy, Policy, PolicyError, read_policy
 from orchestration.rollout.shadow_runs import log_verdict, mark_shadows
 from orchestration.rollout.trial import Trial
 from orchestration.rollout.verdict import Verdict
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 
+_log = logging.getLogger(__name__)
 TRIAL_TAG = "drift/trial"
 
 
@@ -116,6 +119,7 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
         baseline = state.arms.baseline.triton_model
         evidence = trial_evidence(settings.lake, trial, baseline=baseline, now=now, registered=registered)
         verdict, plot, judged = judge(evidence, rates), evidence_markdown(evidence, rates), judged_on(state, now)
+    _expose(trial, verdict, rates)
     metadata = verdict_metadata(trial, verdict) | judged
     check = dg.AssetCheckResult(
         check_name=CANARY_CHECK.name, passed=verdict.outcome not in {"fail", "error"}, metadata=metadata
@@ -125,6 +129,18 @@ def canary_verdict(config: VerdictConfig) -> Iterator[dg.MaterializeResult]:  # 
     yield dg.MaterializeResult(metadata={**metadata, "dagster/row_count": metadata["rows"]}, check_results=[check])
     if verdict.outcome != "fail":  # then whoever takes the traffic writes the review, after that
         _review(trial, verdict)
+
+
+def _expose(trial: Trial | None, verdict: Verdict, rates: EvidencePolicy) -> None:
+    """The evidence as gauges. A disk that refuses them keeps no verdict from being acted on."""
+    from orchestration.gauges import FOLDER, write_gauges
+    from orchestration.rollout.gauges import FILE, evidence_gauges
+
+    path = Settings.load().reports / FOLDER / FILE
+    try:
+        write_gauges(path, evidence_gauges(trial, verdict, rates, datetime.now(UTC)))
+    except OSError as error:
+        _log.warning("the evidence is not exposed to Prometheus: %s", error)
 
 
 def _review(trial: Trial | None, verdict: Verdict) -> None:

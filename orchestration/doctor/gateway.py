@@ -6,13 +6,11 @@ from typing import Any
 import httpx
 
 from orchestration.doctor.finding import Finding, State
+from orchestration.rollout.gauges import SILENT_AFTER_S
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import Acknowledgement, RolloutStore
 from serving_gateway.control.transitions import on_trial
-
-# A gateway acknowledges every second.
-SILENT_AFTER_S = 3.0
 
 
 def check_gateway(settings: Settings) -> list[Finding]:

@@ -9,7 +9,7 @@ import pytest
 from tests.servers import BIN, ROOT
 
 pytestmark = pytest.mark.integration
-PACKAGES = ("orchestration", "serving_gateway", "triton_models", "feature_repo")
+PACKAGES = ("orchestration", "serving_gateway", "triton_models", "feature_repo", "observability")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -36,6 +36,8 @@ def copy(tmp_path: Path) -> Path:
         ("triton_models/launch.py", "import dagster", "Dagster stays"),
         ("triton_models/launch.py", "import orchestration.settings", "Triton's side"),
         ("orchestration/features/layout.py", "import feature_repo.flight_features", "The feature repo"),
+        ("observability/grafana/page.py", "import orchestration.settings", "Dashboards know"),
+        ("orchestration/gauges.py", "import grafana_foundation_sdk", "Nothing that runs"),
     ],
 )
 def test_a_planted_violation_is_found(copy: Path, module: str, planted: str, rule: str) -> None:

@@ -87,6 +87,15 @@ def test_a_convicted_canary_loses_its_traffic_while_mlflow_is_away_and_that_is_s
     assert (check.asset_check_key, check.passed) == (CANARY_CHECK, False)
     assert hook_errors(scene, done) == [], "the traffic is gone: nobody is to be woken"
     assert any("shadow review not recorded: MLflow at http" in line for line in warnings(scene, done))
+    gauges = (home / "reports" / "prometheus" / "rollout.prom.txt").read_text()
+    assert 'rollout_verdict{canary="m_v2",outcome="fail"} 1.0' in gauges
+
+
+def test_a_disk_that_refuses_the_gauges_keeps_no_convicted_canary_going(home: Path, redis_url: str) -> None:
+    (home / "reports").write_text("no folder")
+    scene = Scene(redis_url, home, worse=1.5, mlflow_run_id="r")
+    assert not scene.judge().success
+    assert scene.standing().phase == "rolled_back"
 
 
 def test_gateways_that_do_not_obey_are_an_error_of_the_hook_and_the_review_is_tried(

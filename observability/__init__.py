@@ -1,0 +1,1 @@
+"""What watches the platform, as code: Grafana's dashboards are made here."""
