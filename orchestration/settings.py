@@ -213,6 +213,11 @@ class Settings:
         return _file(os.environ.get("JIRA_TOKEN_FILE"))
 
     @property
+    def posts_to_slack(self) -> bool:
+        """Whether there is a webhook; the file that holds it may not be readable now."""
+        return bool(self.slack_webhook_url_file or os.environ.get("SLACK_WEBHOOK_URL"))
+
+    @property
     def slack_webhook_url(self) -> str:
         """Slack's incoming webhook; empty: nothing is posted. A secret. Raises OSError where its file cannot be read."""
         file = self.slack_webhook_url_file

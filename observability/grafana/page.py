@@ -17,8 +17,8 @@ and what to do otherwise, and links to a section of [the runbook](runbook.md). W
 `runbook` on top of each dashboard says; it is `docs/runbook.md` until you set it. Purple marks are changes of the rollout.
 
 Figures that no process exports by itself are written as files by the step that knows them, and handed out by the reports'
-server under `/prometheus/`: `drift-24h`, `drift-168h` and `health` by the daily reports, `rollout` by each look at a trial,
-`dagster` and `platform` by the sensor `export_gauges` every 30 s.
+server under `/prometheus/`: `drift-24h`, `drift-168h`, `health` and `skew` by the daily reports, `rollout` by each look at a
+trial, `dagster` and `platform` by the sensor `export_gauges` every 30 s.
 """
 
 

@@ -101,7 +101,7 @@ def _tell(notice: Notice, settings: Settings) -> None:
     try:
         send(notice, settings)
     except OSError as error:
-        if not settings.slack_webhook_url:
+        if not settings.posts_to_slack:
             raise
         _log.error("the notice %r is posted but not kept: %s", notice.title, error)
 

@@ -53,10 +53,8 @@ def said(settings: Settings) -> list[tuple[str, str]]:
 
 def told(settings: Settings) -> str:
     """Who is told of alerts, in words."""
-    slack = settings.slack_webhook_url_file or settings.slack_webhook_url
-    channels = [
-        name for name, secret in (("Slack", slack), ("PagerDuty", settings.pagerduty_routing_key_file)) if secret
-    ]
+    set_up = (("Slack", settings.posts_to_slack), ("PagerDuty", settings.pagerduty_routing_key_file))
+    channels = [name for name, there in set_up if there]
     if not channels:
         return "nobody: set SLACK_WEBHOOK_URL and PAGERDUTY_ROUTING_KEY_FILE; Alertmanager shows them"
     return " and ".join(channels)
@@ -84,6 +82,7 @@ def _prometheus(settings: Settings) -> None:
         "serving:8000": settings.gateway_port,
         "triton:8102": settings.triton_metrics_port,
         "updater:8300": settings.updater_port,
+        "incidents:8400": settings.incidents_port,
         "reports:8200": settings.reports_port,
         "prometheus:9090": settings.prometheus_port,
         "alertmanager:9093": settings.alertmanager_port,

@@ -71,7 +71,7 @@ def _told(incident: Incident, told: Told, settings: Settings) -> list[str]:
     said = []
     if incident.alerts:
         said.append(f"by Alertmanager, whom its routes name for {incident.severity}")
-    if told.notices and settings.slack_webhook_url:
+    if told.notices and settings.posts_to_slack:
         late = f" (Slack was away when this was written, {told.waiting} waited)" if told.waiting else ""
         said.append(f"Slack, by {told.notices} notices of that time{late}")
     elif told.notices:

@@ -26,14 +26,14 @@ class Delivery:
 
 
 def send(notice: Notice, settings: Settings) -> None:
-    """Keep `notice`, and post it where SLACK_WEBHOOK_URL is set: at once, or once Slack is back.
+    """Keep `notice`, and post it where a webhook is set: at once, or once Slack is back and the webhook can be read.
 
     Raises OSError, once posted, when it cannot be kept.
     """
     try:
         append(settings.notices, notice)
     finally:
-        if settings.slack_webhook_url:
+        if settings.posts_to_slack:
             _post(notice, settings)
 
 
@@ -54,13 +54,17 @@ def deliver(settings: Settings, *, for_s: float) -> Delivery:
     path, began = settings.slack_outbox, time.monotonic()
     with turn(path) as ours:
         there = waiting(path)
-        if not ours or not settings.slack_webhook_url:
+        if not ours or not settings.posts_to_slack:
             return Delivery(len(there))
+        try:
+            webhook = settings.slack_webhook_url
+        except OSError as error:
+            return Delivery(len(there), f"SLACK_WEBHOOK_URL_FILE cannot be read: {error}")
         for place, one in enumerate(there):
             if place and time.monotonic() - began > for_s:
                 return Delivery(len(there) - place)
             try:
-                post(settings.slack_webhook_url, one.notice)
+                post(webhook, one.notice)
             except SlackError as error:
                 if error.again:
                     return Delivery(len(there) - place, str(error), error.again_in_s)
@@ -84,7 +88,7 @@ def _post(notice: Notice, settings: Settings) -> None:
 def _post_now(notice: Notice, settings: Settings) -> None:
     try:
         post(settings.slack_webhook_url, notice)
-    except SlackError as error:
+    except (SlackError, OSError) as error:
         _log.error("the notice %r is lost for Slack: %s", notice.title, error)
 
 

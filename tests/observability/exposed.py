@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from prometheus_client import generate_latest
@@ -39,6 +40,16 @@ TRITON = frozenset(
         "nv_cpu_memory_used_bytes",
     }
 )
+# What alert rules ask of what the sensor `export_gauges` writes; its own test holds the list against the files.
+SENSOR = Path(__file__).parent / "dagster_gauges.prom.txt"
+
+
+def labels_by_name(text: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
 
 
 def in_text(exposition: str) -> set[str]:

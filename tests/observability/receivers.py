@@ -33,6 +33,13 @@ def receiving(port: int, path: str, taken: tuple[int, bytes]) -> Iterator[Inbox]
     inbox = Inbox()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """It is scraped, and has nothing to say."""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, answer = taken if self.path == path else (404, b"")

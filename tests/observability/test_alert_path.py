@@ -102,7 +102,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         started.enter_context(exposing(settings.updater_port, lambda: generate_latest(updater.registry)))
         started.enter_context(reports(settings.reports_port, settings.reports))
         wait_until(lambda: all(probes(settings)[name]() for name in ("prometheus", "alertmanager")), timeout_s=30)
-        wait_until(lambda: len(watched.series('up{job!="gauges"} == 1')) == 5, timeout_s=30)
+        wait_until(lambda: len(watched.series('up{job!="gauges"} == 1')) == 6, timeout_s=30)
         wait_until(lambda: watched.series("drift_verdict"), timeout_s=30)
         yield watched
 
@@ -178,13 +178,19 @@ def test_a_sev2_pages_within_a_minute(broken: Watched) -> None:
     assert "24 hours of requests" in payload["custom_details"]["firing"]
 
 
-def test_a_sev1_pages_as_critical_and_both_reach_the_incidents(broken: Watched) -> None:
+def test_a_sev1_pages_as_critical_and_all_reach_the_incidents(broken: Watched) -> None:
     ((_, paged),) = told(broken.pagerduty, pagerduty_title, "Inference outage")
     assert (paged["payload"]["severity"], paged["payload"]["summary"]) == ("critical", "[SEV1] Inference outage")
-    wait_until(lambda: len(broken.incidents.received) >= 2, timeout_s=WITHIN_S)
-    groups = {body["groupLabels"]["alertname"]: body for _, body in broken.incidents.received}
-    assert set(groups) == {"InferenceOutage", "DriftDetected"}
-    drift = groups["DriftDetected"]
+    severities = {"InferenceOutage": "sev1", "DriftDetected": "sev2", "SpoolDrops": "sev3"}
+
+    def groups() -> dict[str, dict[str, Any]]:
+        return {body["groupLabels"]["alertname"]: body for _, body in broken.incidents.received}
+
+    wait_until(lambda: severities.keys() <= groups().keys(), timeout_s=WITHIN_S)
+    found = groups()
+    assert {name: found[name]["commonLabels"]["severity"] for name in severities} == severities
+    assert found["SpoolDrops"]["receiver"] == "channel"
+    drift = found["DriftDetected"]
     assert (drift["version"], drift["status"], drift["receiver"]) == ("4", "firing", "on-call")
     (alert,) = drift["alerts"]
     assert {"severity": "sev2", "service": "model", "hours": "24"}.items() <= alert["labels"].items()

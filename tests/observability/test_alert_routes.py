@@ -32,15 +32,16 @@ def test_a_severity_is_told_to_whom_it_concerns(severity: str, receiver: str) ->
     assert done.stdout.split() == [receiver]
 
 
-def test_the_on_call_are_paged_and_everybody_reads_it_in_slack() -> None:
+def test_the_on_call_are_paged_everybody_reads_it_in_slack_and_incidents_are_told_of_all() -> None:
     kinds = {name: {kind for kind in receiver if kind != "name"} for name, receiver in RECEIVERS.items()}
     assert kinds == {
         "on-call": {"pagerduty_configs", "slack_configs", "webhook_configs"},
-        "channel": {"slack_configs"},
+        "channel": {"slack_configs", "webhook_configs"},
     }
     configs = [c for receiver in RECEIVERS.values() for kind in kinds[receiver["name"]] for c in receiver[kind]]
     assert all(config["send_resolved"] for config in configs)
     assert {config["channel"] for config in configs if "channel" in config} == {"#mlops-alerts"}
+    assert {config["url"] for config in configs if "url" in config} == {"http://incidents:8400/alerts"}
 
 
 def test_a_fault_without_a_hold_time_is_told_within_a_minute_by_its_waits() -> None:

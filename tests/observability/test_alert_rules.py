@@ -1,5 +1,6 @@
 """The alert rules: whom they wake, where they send, that they rest on what is exposed, and that promtool has tried each."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from orchestration.drift.gauges import drift_gauges
 from orchestration.features.live.metrics import Metrics as UpdaterMetrics
@@ -19,13 +19,19 @@ from orchestration.features.skew.gauges import skew_gauges
 from orchestration.features.skew.judged import JudgedDay
 from orchestration.gauges import Gauge
 from orchestration.health.gauges import health_gauges
+from orchestration.incidents.metrics import Metrics as IncidentMetrics
+from orchestration.rollout.gauges import convergence_gauges, evidence_gauges
+from orchestration.rollout.policy import shipped_policy
+from orchestration.rollout.verdict import Verdict
 from serving_gateway.metrics import Metrics
 from tests.docs.markdown import anchors, table
+from tests.observability.exposed import SENSOR, labels_by_name
 from tests.observability.rules import FOLDER, INTERVAL, RULE_FILES, TEST_FILES, cases, duration, rules, selectors
 from tests.orchestration.drift.test_gauges import judged
 from tests.orchestration.features.skew.test_skew_gauges import REPORT as SKEW
 from tests.orchestration.features.skew.test_skew_gauges import SkewVerdict
 from tests.orchestration.health.test_health_report import REPORT as HEALTH
+from tests.orchestration.rollout.test_rollout_gauges import state
 from tests.servers import ROOT
 from tests.serving_gateway.test_gateway_metrics import used
 
@@ -39,20 +45,14 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-def labels_by_name(text: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
-    return found
-
-
 @cache
 def exposed() -> dict[str, set[str]]:
-    """Every series that may be asked for, with its labels: what the code exposes, and what others have said they do."""
+    """Every series that may be asked for, with its labels: what the code exposes, and what others are known to."""
     gauges: list[Gauge] = [
         *drift_gauges(judged(), hours=24, as_of=NOW, now=NOW),
         *health_gauges(HEALTH),
+        *evidence_gauges(None, Verdict("inconclusive", "no model is on trial"), shipped_policy().evidence, NOW),
+        *convergence_gauges(state(None), []),
         *skew_gauges(JudgedDay(None, SKEW, SkewVerdict("pass", "as in training")), NOW),
     ]
     return {
@@ -60,7 +60,8 @@ def exposed() -> dict[str, set[str]]:
         **{gauge.name: set(gauge.labels) for gauge in gauges},
         **labels_by_name(used(Metrics()).exposition().decode()),
         **labels_by_name(generate_latest(UpdaterMetrics().registry).decode()),
-        **labels_by_name((HERE / "dagster_gauges.prom.txt").read_text()),
+        **labels_by_name(IncidentMetrics().exposition().decode()),
+        **labels_by_name(SENSOR.read_text()),
         **labels_by_name((HERE / "watchers.prom.txt").read_text()),
         **{name: set() for name in RECORDED},
     }
@@ -95,6 +96,17 @@ def test_a_rule_asks_for_series_and_labels_that_are_exposed(name: str) -> None:
     assert asked or name.endswith(":objective")
     assert {one.metric for one in asked} <= set(known)
     assert {one.metric: one.labels - known[one.metric] - TARGET for one in asked if one.labels - known[one.metric] - TARGET} == {}  # fmt: skip
+
+
+def test_the_assets_and_checks_that_rules_name_are_defined() -> None:
+    graph = json.loads((ROOT / "tests" / "orchestration" / "defs" / "graph.json").read_text())
+    expressions = "".join(rule["expr"] for rule in ALERTS.values())
+    assets = {asset for found in re.findall(r'asset=~?"([^"]+)"', expressions) for asset in found.split("|")}
+    checks = {":".join(found) for found in re.findall(r'asset="(\w+)", check="(\w+)"', expressions)}
+    assert checks
+    assert assets > {check.partition(":")[0] for check in checks}
+    assert assets <= set(graph["assets"])
+    assert checks <= set(graph["checks"])
 
 
 def test_the_bound_of_the_latency_objective_is_one_of_the_histogram() -> None:

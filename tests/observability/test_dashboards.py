@@ -116,7 +116,6 @@ def test_grafana_is_given_the_source_and_the_files_that_the_dashboards_name() ->
     assert source["url"] in PAGE.read_text()
 
 
-@pytest.mark.skipif(not RULES.exists(), reason="no alert rules on the objectives")
 def test_the_objectives_are_those_of_the_alerts() -> None:
     groups = yaml.safe_load(RULES.read_text())["groups"]
     rules = {rule["record"]: str(rule["expr"]) for group in groups for rule in group["rules"] if "record" in rule}

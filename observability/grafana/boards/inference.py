@@ -30,14 +30,15 @@ _NOW = Row(
     (
         Panel(
             "stat",
-            "Gateways that answer",
+            "Gateways that are ready",
             About(
-                "Gateways that Prometheus reaches.",
+                "Gateways whose `/ready` would be 200: a model is served, and Triton has it.",
                 "every one that was started.",
-                "0 is an outage: look whether the process lives.",
+                "0 is an outage: `/ready` says what is missing.",
                 "3.1 Gateway",
             ),
-            (Query('sum(up{job="serving"})', "gateways"),),
+            (Query('sum(serving_app_ready) or sum(up{job="serving"})', "ready"),),
+            decimals=0,
             limits=below(1),
             width=4,
             height=5,
@@ -225,13 +226,15 @@ _BEHIND = Row(
             "states",
             "What the gateways reach",
             About(
-                "Is there a gateway, does it reach the rollout store, and does it use every arm that the rollout names?",
+                "Is there a gateway that is ready, does it reach the rollout store, and does it use every arm that the "
+                "rollout names?",
                 "green throughout.",
                 "no store: it serves what it last knew, and no change reaches it. An arm that is refused: `/health` says why.",
                 "3.1 Gateway",
             ),
             (
                 Query('max(up{job="serving"})', "a gateway answers"),
+                Query("max(serving_app_ready)", "is ready"),
                 Query("min(serving_app_rollout_store_up)", "reaches the rollout store"),
                 Query("1 - (max(serving_app_arm_refused) or vector(0))", "uses every arm"),
             ),

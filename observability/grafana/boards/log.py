@@ -56,14 +56,17 @@ LOG_ROW = Row(
             "lines",
             "Log on disk",
             About(
-                "The prediction log that has not landed in Parquet, as the gateways hold it.",
-                "it falls with each landing.",
-                "it climbs towards GATEWAY_SPOOL_MAX_BYTES (256 MiB): run `land_predictions`.",
+                "The prediction log that has not landed in Parquet, of what the gateways may hold, and how full their disk is.",
+                "the log falls with each landing.",
+                "it climbs: run `land_predictions`. A full disk loses log records: make room.",
                 "3.5 Prediction log",
             ),
-            (Query("sum(serving_app_spool_bytes)", "spool"),),
-            unit="bytes",
-            limits=above(200 * 1024 * 1024),
+            (
+                Query("sum(serving_app_spool_bytes) / sum(serving_app_spool_limit_bytes)", "log"),
+                Query("1 - min(serving_app_disk_free_bytes / serving_app_disk_size_bytes)", "disk"),
+            ),
+            unit="percentunit",
+            limits=above(0.9, 0.75),
             bounds=(0, None),
         ),
         Panel(

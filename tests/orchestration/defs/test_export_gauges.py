@@ -18,6 +18,7 @@ from serving_gateway.contracts.rollout import Arm
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import first_state
+from tests.observability.exposed import SENSOR, labels_by_name
 from tests.servers import free_port, redis_cluster
 
 pytestmark = pytest.mark.integration
@@ -115,6 +116,18 @@ def test_the_platform_is_told_as_it_stands(client: "redis.Redis", tmp_path: Path
         assert after["redis_memory_used_bytes", store] > 100_000
         assert after["redis_keys", store] == client.dbsize()
         assert after["redis_aof_ok", store] == 0, "this Redis keeps no append-only file"
+
+
+def test_what_alerts_rest_on_is_written(client: "redis.Redis", tmp_path: Path) -> None:
+    """By name and label."""
+    with dg.instance_for_test() as instance:
+        DEFS.resolve_job_def("fill").execute_in_process(instance=instance)
+        tick(instance, tmp_path)
+    folder = tmp_path / "reports" / "prometheus"
+    written = "".join((folder / name).read_text() for name in ("dagster.prom.txt", "platform.prom.txt"))
+    listed = labels_by_name(SENSOR.read_text())
+    assert len(listed) > 5
+    assert {name: labels_by_name(written).get(name) for name in listed} == listed
 
 
 def test_a_replay_that_has_not_set_the_clock_has_none(client: "redis.Redis", tmp_path: Path) -> None:

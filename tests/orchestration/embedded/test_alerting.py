@@ -46,6 +46,7 @@ def test_every_target_is_on_the_port_of_its_setting(settings: Settings) -> None:
         "serving": settings.gateway_port,
         "triton": settings.triton_metrics_port,
         "updater": settings.updater_port,
+        "incidents": settings.incidents_port,
         "gauges": settings.reports_port,
         "prometheus": settings.prometheus_port,
         "alertmanager": settings.alertmanager_port,
@@ -56,7 +57,7 @@ def test_every_target_is_on_the_port_of_its_setting(settings: Settings) -> None:
 
 def test_without_secrets_nobody_is_told_but_the_incidents_and_the_table_says_so(settings: Settings) -> None:
     hook = {"url": f"http://127.0.0.1:{settings.incidents_port}/alerts", "send_resolved": True}
-    assert receivers(settings) == {"on-call": {"webhook_configs": [hook]}, "channel": {}}
+    assert receivers(settings) == {"on-call": {"webhook_configs": [hook]}, "channel": {"webhook_configs": [hook]}}
     assert dict(said(settings))["Alerts go to"].startswith("nobody: set SLACK_WEBHOOK_URL")
 
 
@@ -71,7 +72,7 @@ def test_secrets_are_named_by_file_and_copied_nowhere(settings: Settings, monkey
     assert document["global"]["pagerduty_url"] == "http://127.0.0.1:1/v2/enqueue"
     told = receivers(settings)
     assert set(told["on-call"]) == {"slack_configs", "pagerduty_configs", "webhook_configs"}
-    assert set(told["channel"]) == {"slack_configs"}
+    assert set(told["channel"]) == {"slack_configs", "webhook_configs"}
     assert told["on-call"]["pagerduty_configs"][0]["routing_key_file"] == str(files["PAGERDUTY_ROUTING_KEY_FILE"])
     everything = "".join(file.read_text() for file in settings.home.rglob("*") if file.is_file())
     assert "secret of" not in everything

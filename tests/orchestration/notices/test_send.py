@@ -234,3 +234,17 @@ def test_a_slack_that_cannot_be_reached_is_waited_for_and_its_secret_not_told(
     assert "waits for Slack: Slack was not reached: ConnectError" in caplog.text
     assert deliver(settings, for_s=5) == Delivery(1, "Slack was not reached: ConnectError")
     assert SECRET not in settings.slack_outbox.read_text() + settings.notices.read_text() + caplog.text
+
+
+def test_a_webhook_whose_file_is_away_delays_notices_and_loses_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, hook: Webhook
+) -> None:
+    secret = settings.home / "webhook"
+    monkeypatch.setenv("SLACK_WEBHOOK_URL_FILE", str(secret))
+    send(NOTICE, settings)
+    found = deliver(settings, for_s=5)
+    assert found.waiting == 1
+    assert found.problem.startswith("SLACK_WEBHOOK_URL_FILE cannot be read: ")
+    secret.write_text(f"{hook.url}\n")
+    assert deliver(settings, for_s=5) == Delivery()
+    assert (told(settings), len(hook.bodies)) == ([NOTICE.title], 1)
