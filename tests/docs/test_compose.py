@@ -56,6 +56,17 @@ def published() -> Iterator[tuple[str, str, str]]:
             yield address, outside, inside
 
 
+def test_no_key_stands_twice() -> None:
+    """Compose refuses such a file; Python's reader takes the last one."""
+    nodes: list[yaml.Node] = [yaml.compose((ROOT / "docker-compose.yml").read_text())]
+    for node in nodes:
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(keys) == len(set(keys)), keys
+            nodes += [value for _, value in node.value]
+    assert len(nodes) > 100
+
+
 def test_the_services_are_the_embedded_profiles_processes() -> None:
     embedded = set(re.findall(r"^\[program:([\w-]+)\]", (ROOT / "supervisord.conf").read_text(), re.MULTILINE))
     here = {"gateway": "serving", "code-server": "dagster-code", "webserver": "dagster", "daemon": "dagster-daemon"}
