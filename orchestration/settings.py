@@ -100,32 +100,32 @@ class Settings:
     @property
     def reports(self) -> Path:
         """Reports, served over HTTP: drift/, health/, metrics/ and skew/."""
-        return _path(os.environ.get("REPORTS_PATH"), self.home / "reports")
+        return _file(os.environ.get("REPORTS_PATH")) or self.home / "reports"
 
     @property
     def drift_reference(self) -> Path:
         """The csv file that `python -m orchestration.drift` compares with."""
-        return _path(os.environ.get("DRIFT_REFERENCE_PATH"), SAMPLES / "drift_reference.csv")
+        return _file(os.environ.get("DRIFT_REFERENCE_PATH")) or SAMPLES / "drift_reference.csv"
 
     @property
     def drift_current(self) -> Path:
         """The csv file that `python -m orchestration.drift` compares."""
-        return _path(os.environ.get("DRIFT_CURRENT_PATH"), SAMPLES / "drift_current.csv")
+        return _file(os.environ.get("DRIFT_CURRENT_PATH")) or SAMPLES / "drift_current.csv"
 
     @property
     def metric_gates(self) -> Path:
         """The TOML file of what a model's metrics must reach before an alias may point at it."""
-        return _path(os.environ.get("METRIC_GATES_PATH"), ROOT / "orchestration" / "training" / "gates.toml")
+        return _file(os.environ.get("METRIC_GATES_PATH")) or ROOT / "orchestration" / "training" / "gates.toml"
 
     @property
     def rollout_policy(self) -> Path:
         """The TOML file of what rollout decisions rest on: error rates, margins, steps."""
-        return _path(os.environ.get("ROLLOUT_POLICY_PATH"), ROOT / "orchestration" / "rollout" / "policy.toml")
+        return _file(os.environ.get("ROLLOUT_POLICY_PATH")) or ROOT / "orchestration" / "rollout" / "policy.toml"
 
     @property
     def health_policy(self) -> Path:
         """The TOML file of the numbers that the verdict on the model's health rests on."""
-        return _path(os.environ.get("HEALTH_POLICY_PATH"), ROOT / "orchestration" / "health" / "policy.toml")
+        return _file(os.environ.get("HEALTH_POLICY_PATH")) or ROOT / "orchestration" / "health" / "policy.toml"
 
     @property
     def notices(self) -> Path:
@@ -140,7 +140,7 @@ class Settings:
     @property
     def incidents(self) -> Path:
         """The folder of the incident documents."""
-        return _path(os.environ.get("INCIDENTS_PATH"), self.home / "incidents")
+        return _file(os.environ.get("INCIDENTS_PATH")) or self.home / "incidents"
 
     @property
     def incident_journal(self) -> Path:
@@ -294,10 +294,6 @@ def _port(variable: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"{variable} must be a port number from 1 to 65535, got {text!r}")
     return int(text)
-
-
-def _path(given: str | None, default: Path) -> Path:
-    return _file(given) or default
 
 
 def _file(given: str | None) -> Path | None:
