@@ -20,8 +20,8 @@ RATIOS = (3.0, 6.0)
 # The bet on canary against baseline where one of them failed: best where the canary fails some six times as often.
 _BET_ON_EITHER = 0.7
 # Of the stake of a test against "no worse": this share is bet from the first row on, the rest from each EVERY-th row on, with
-# weights that fall as 1 / (j (j + 1)). A break after j times EVERY rows is found some log(j (j + 1) / .3) of log-capital late.
-FIRST = 0.7
+# weights that fall as 1 / (j (j + 1)). A break after j times EVERY rows is found some log(j (j + 1) / .1) of log-capital late.
+FIRST = 0.9
 EVERY = 64
 # So far beyond any bound the exact log-capital says nothing more; exp() of it is finite and not 0.
 _FAR = 700.0
