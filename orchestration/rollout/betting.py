@@ -2,6 +2,11 @@
 
 Source: I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024,
 section 4.1 (capital process) and section 5.6 (mixing the capital over a grid of bets).
+
+A model may be good for a week and break then. Capital that was lost in the good week would hide that for long, so part of
+the stake waits for later starts, as in J. Shin, A. Ramdas and A. Rinaldo, "E-detectors: a nonparametric framework for
+sequential change detection", NEJSDS 2024. Theirs weigh 1 each, which bounds the time between false alarms; ours sum to 1,
+so that the whole is still an e-process and bounds the chance of any.
 """
 
 from collections.abc import Iterable
@@ -14,18 +19,23 @@ GRID = (0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
 RATIOS = (3.0, 6.0)
 # The bet on canary against baseline where one of them failed: best where the canary fails some six times as often.
 _BET_ON_EITHER = 0.7
+# Of the stake of a test against "no worse": this share is bet from the first row on, the rest from each EVERY-th row on, with
+# weights that fall as 1 / (j (j + 1)). A break after j times EVERY rows is found some log(j (j + 1) / .1) of log-capital late.
+FIRST = 0.9
+EVERY = 64
 # So far beyond any bound the exact log-capital says nothing more; exp() of it is finite and not 0.
 _FAR = 700.0
 
 Floats = NDArray[np.float64]
 
 
-def log_capital(differences: Floats, at_most: float) -> Floats:
+def log_capital(differences: Floats, at_most: float, *, from_any_row: bool = False) -> Floats:
     """The e-process against H0: the mean of each difference, given those before it, is at most `at_most`.
 
     Args:
         differences: shape [..., n], in the order they became known along the last axis; every value in [-1, 1].
         at_most: in (-1, 1). With both signs turned, the same is the test of "at least".
+        from_any_row: whether what begins late is found too (see above); else every bet is on all rows.
 
     Returns:
         Shape [..., n]: the natural logarithm of the capital after each row. The capital is the mean over the bets b of
@@ -40,22 +50,23 @@ def log_capital(differences: Floats, at_most: float) -> Floats:
     if not bounded(x):
         raise ValueError("differences must be finite and in [-1, 1]")
     y = (x - at_most) / (1 + at_most)
-    return _mixed(np.log1p(bet * y) for bet in GRID)
+    return _mixed((np.log1p(bet * y) for bet in GRID), from_any_row=from_any_row)
 
 
 def log_capital_two_sided(differences: Floats, within: float) -> Floats:
-    """The e-process against H0: the mean of each difference, given those before it, is in [-within, within].
+    """The e-process against H0: the mean of each difference, given those before it, is in [-within, within], from any row.
 
     The mean of the capitals of both sides. It reaches 1 / alpha where one side by itself reaches 2 / alpha, or earlier:
     half of alpha for each side.
     """
     x = np.asarray(differences, dtype=np.float64)
-    both: Floats = np.logaddexp(log_capital(x, within), log_capital(-x, within)) - np.log(2)
+    above, below = (log_capital(side, within, from_any_row=True) for side in (x, -x))
+    both: Floats = np.logaddexp(above, below) - np.log(2)
     return both
 
 
 def log_capital_of_failures(differences: Floats, tolerated: float, excused: float) -> Floats:
-    """The log-capital against an innocent canary's failures, of which there are two kinds; it has to refute both.
+    """The log-capital, from any row, against an innocent canary's failures, of two kinds; it has to refute both.
 
     A canary is innocent where its row fails alone (1) with a chance of at most `tolerated`, whatever came before; and also
     where it fails alone no more often than the baseline does (-1), as in trouble that both have, however often that is.
@@ -82,21 +93,45 @@ def log_capital_of_failures(differences: Floats, tolerated: float, excused: floa
         raise ValueError("differences must be finite and in [-1, 1]")
     alone = x > 0
     succeeded = [np.log((1 - ratio * tolerated) / (1 - tolerated)) for ratio in RATIOS]
-    by_share = _mixed(np.where(alone, np.log(ratio), log) for ratio, log in zip(RATIOS, succeeded, strict=True))
-    either = np.cumsum(np.log1p(_BET_ON_EITHER * x), axis=-1)
+    shares = (np.where(alone, np.log(ratio), log) for ratio, log in zip(RATIOS, succeeded, strict=True))
+    by_share = _mixed(shares, from_any_row=True)
+    either = _mixed([np.log1p(_BET_ON_EITHER * x)], from_any_row=True)
     both: Floats = np.minimum(by_share, either + excused)
     return both
 
 
-def _mixed(growths: Iterable[Floats]) -> Floats:
+def _mixed(growths: Iterable[Floats], *, from_any_row: bool) -> Floats:
     """Logarithm of the mean of the capitals whose logarithms grow so from row to row."""
     bets = 0
     total: Floats = np.zeros(())
     for growth in growths:
-        total = total + np.exp(np.clip(np.cumsum(growth, axis=-1), -_FAR, _FAR))
+        logs = np.cumsum(growth, axis=-1)
+        total = total + (_from_any_row(logs, growth) if from_any_row else _exp(logs))
         bets += 1
     mean: Floats = np.log(total / bets)
     return mean
+
+
+def _from_any_row(logs: Floats, growth: Floats) -> Floats:
+    """The capital of a bet on the rows from each start on, FIRST and EVERY; what waits for later starts lies idle.
+
+    Args:
+        logs: shape [..., n], the log-capital of the bet on all rows: the running sum of `growth`.
+        growth: shape [..., n].
+    """
+    later = np.arange(1, -(-logs.shape[-1] // EVERY))
+    weights = np.concatenate([[FIRST], (1 - FIRST) / (later * (later + 1.0))])
+    before = (logs - growth)[..., ::EVERY]  # when each start bets for the first time
+    started = np.logaddexp.accumulate(np.log(weights) - before, axis=-1)
+    which = np.arange(logs.shape[-1]) // EVERY
+    idle = np.maximum(1 - np.cumsum(weights), 0.0)
+    running: Floats = _exp(logs + started[..., which]) + idle[which]
+    return running
+
+
+def _exp(logs: Floats) -> Floats:
+    capital: Floats = np.exp(np.clip(logs, -_FAR, _FAR))
+    return capital
 
 
 def bounded(differences: Floats) -> bool:

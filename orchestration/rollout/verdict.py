@@ -70,7 +70,9 @@ def fail_capital(name: CriterionName, differences: Floats, policy: EvidencePolic
     if name in _FAILURES:
         excused = math.log(policy.alpha_trouble / policy.alpha_of(name))
         return log_capital_of_failures(differences, tolerance, excused)
-    return (log_capital_two_sided if name in _TWO_SIDED else log_capital)(differences, tolerance)
+    if name in _TWO_SIDED:
+        return log_capital_two_sided(differences, tolerance)
+    return log_capital(differences, tolerance, from_any_row=True)
 
 
 def pass_capitals(name: CriterionName, differences: Floats, policy: EvidencePolicy) -> tuple[Floats, ...]:

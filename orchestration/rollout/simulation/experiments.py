@@ -145,9 +145,29 @@ def better(rng: np.random.Generator, runs: int, material: Material) -> Found:
     return {"ours": passed_after("loss", losses, material.policy)}
 
 
+def late(rng: np.random.Generator, runs: int, material: Material) -> Found:
+    """The same faults, each after half of the requests were good; counted from there, below 0 where it was stopped before."""
+    good, policy = material.requests // 2, material.policy
+    shape = (runs, good)
+    failing = worlds.failures(rng, shape, worlds.ERRORS, worlds.ERRORS).then(
+        worlds.failures(rng, shape, ERRORS_OF_A_BAD_CANARY, worlds.ERRORS)
+    )
+    slow = worlds.latency_blocks(worlds.latencies(rng, shape).then(worlds.latencies(rng, shape, SLOWDOWN)))
+    shifted = np.concatenate([worlds.shifts(rng, shape), worlds.shifts(rng, shape, SHIFT)], axis=-1)
+    equal_then_weaker = (worlds.equal_losses(rng, material.flights, shape), _losses(rng, material, shape, weaker=1))
+    erring = failed_after("errors", failing.differences, policy)
+    found = {
+        "errors": np.minimum(erring, tripped_after(failing.canary > 0, TripPolicy())),
+        "latency": failed_after("latency", slow, policy) * BLOCK,
+        "score": failed_after("score_shift", shifted, policy),
+        "auc_labels": failed_after("loss", np.concatenate(equal_then_weaker, axis=-1), policy),
+    }
+    return {name: stops - good for name, stops in found.items()}
+
+
 EXPERIMENTS: Mapping[str, Experiment] = {
     found.__name__: found
-    for found in (innocent, stream, errors, latency, score, auc_labels, trouble, worse_by_delta, equal, better)
+    for found in (innocent, stream, errors, latency, score, auc_labels, trouble, worse_by_delta, equal, better, late)
 }
 
 

@@ -27,6 +27,11 @@ class Arms:
         found: Floats = self.canary - self.other
         return found
 
+    def then(self, later: "Arms") -> "Arms":
+        """These rows, and after them the later ones."""
+        both = ((self.canary, later.canary), (self.other, later.other))
+        return Arms(*(np.concatenate(rows, axis=-1) for rows in both))
+
 
 def failures(rng: np.random.Generator, shape: tuple[int, int], canary: float, other: float) -> Arms:
     """Whether requests fail, 0 or 1."""

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from orchestration.rollout.betting import GRID, log_capital, log_capital_of_failures, log_capital_two_sided
+from orchestration.rollout.betting import (
+    EVERY,
+    FIRST,
+    GRID,
+    log_capital,
+    log_capital_of_failures,
+    log_capital_two_sided,
+)
 
 RUNS, ROWS, ALPHA = 1000, 800, 0.05
 
@@ -20,9 +27,12 @@ def two_points(rng: np.random.Generator, mean: float, size: float = 1.0) -> np.n
     return rng.choice([-size, size], size=(RUNS, ROWS), p=[0.5 - mean / 2 / size, 0.5 + mean / 2 / size])
 
 
+@pytest.mark.parametrize("from_any_row", [False, True])
 @pytest.mark.parametrize("at_most", [0.0, 0.05, -0.1])
-def test_a_mean_at_the_bound_is_rejected_in_at_most_alpha_of_runs_however_often_it_is_looked_at(at_most: float) -> None:
-    rejected = ever(log_capital(two_points(np.random.default_rng(7), at_most), at_most))
+def test_a_mean_at_the_bound_is_rejected_in_at_most_alpha_of_runs_however_often_it_is_looked_at(
+    at_most: float, from_any_row: bool
+) -> None:
+    rejected = ever(log_capital(two_points(np.random.default_rng(7), at_most), at_most, from_any_row=from_any_row))
     assert 0.01 <= rejected <= ALPHA + 0.02
 
 
@@ -53,11 +63,37 @@ def test_the_capital_is_the_mean_over_the_bets_and_is_never_ruined() -> None:
     assert np.isfinite(log_capital(np.full(5000, -1.0), 0.3)).all()
 
 
-def test_runs_side_by_side_are_as_each_alone() -> None:
-    runs = np.random.default_rng(19).uniform(-1, 1, (3, 50))
-    together = log_capital(runs, 0.1)
+def test_from_any_row_is_the_weighted_mean_of_tests_that_start_later() -> None:
+    x = np.random.default_rng(23).uniform(-1, 1, 5 * EVERY + 7)
+    after = [EVERY * start for start in range(6)]
+    weights = [FIRST] + [(1 - FIRST) / (j * (j + 1)) for j in range(1, 6)]
+    for n in (1, EVERY, EVERY + 1, 3 * EVERY, len(x)):
+        started = [math.exp(log_capital(x[at:n], 0.1)[-1]) if at < n else 1.0 for at in after]
+        expected = np.dot(weights, started) + 1 - sum(weights)
+        assert math.exp(log_capital(x[:n], 0.1, from_any_row=True)[-1]) == pytest.approx(expected), n
+
+
+def test_what_breaks_after_a_long_good_time_is_found_nearly_as_soon_as_what_was_broken_from_the_start() -> None:
+    rng = np.random.default_rng(37)
+    good = 5000
+    x = np.concatenate([rng.uniform(-0.1, 0.1, (200, good)), two_points(rng, 0.5)[:200]], axis=-1)
+    bound = math.log(200)
+    assert (log_capital(x, 0.05)[:, good + 300] < bound).all(), "what was lost before hides it"
+    assert (log_capital(x, 0.05, from_any_row=True)[:, good + 300] >= bound).mean() > 0.95
+
+
+def test_failures_that_begin_late_are_found() -> None:
+    rng = np.random.default_rng(41)
+    x = np.concatenate([np.zeros((200, 5000)), (rng.random((200, 600)) < 0.05).astype(float)], axis=-1)
+    assert ever(log_capital_of_failures(x, TOLERATED, EXCUSED), LEVEL) > 0.95
+
+
+@pytest.mark.parametrize("from_any_row", [False, True])
+def test_runs_side_by_side_are_as_each_alone(from_any_row: bool) -> None:
+    runs = np.random.default_rng(19).uniform(-1, 1, (3, 150))
+    together = log_capital(runs, 0.1, from_any_row=from_any_row)
     for run, alone in zip(together, runs, strict=True):
-        assert run == pytest.approx(log_capital(alone, 0.1))
+        assert run == pytest.approx(log_capital(alone, 0.1, from_any_row=from_any_row))
 
 
 @pytest.mark.parametrize("bad", [-1.5, 1.5, math.nan, math.inf])

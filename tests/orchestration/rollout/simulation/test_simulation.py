@@ -36,6 +36,12 @@ def test_faults_are_found_soon(results: Results) -> None:
     assert medians["auc_labels"] is None or medians["auc_labels"] <= 2000
 
 
+def test_faults_that_begin_late_are_found_too(results: Results) -> None:
+    medians = figures(results, runs=RUNS, requests=REQUESTS, seed=SEED)["median_requests_of_late_faults"]
+    assert medians["latency"] <= 500
+    assert medians["score"] <= 600
+
+
 def test_the_others_stop_more_innocents(results: Results) -> None:
     innocent = results["innocent"]
     ours = np.isfinite(innocent["latency"]).mean()
@@ -103,3 +109,5 @@ def test_the_full_simulation_meets_its_marks(tmp_path: Path, monkeypatch: pytest
     assert max(found["false_promotion"].values()) <= POLICY.alpha_pass + 0.015
     marks = {"errors": 550, "latency": 260, "score": 600, "auc_labels": 1800}
     assert {name: median for name, median in found["median_requests"].items() if median > marks[name]} == {}
+    late = found["median_requests_of_late_faults"]
+    assert {name: late[name] for name in marks if late[name] > 5 * marks[name]} == {}
