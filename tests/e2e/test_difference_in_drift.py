@@ -26,7 +26,7 @@ from tests.e2e.wrong_units import fed_seconds
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 BEFORE = date(2013, 1, 8)
 STORM = (date(2013, 3, 7), date(2013, 3, 9))
-STORM_WEEK = (date(2013, 3, 5), date(2013, 3, 12))
+STORM_WEEK = (date(2013, 3, 2), date(2013, 3, 9))  # its last day is a storm
 CALM = date(2013, 3, 4)
 STALE = CALM - 2 * DAY  # a report of CALM's day sees nothing of it
 
