@@ -28,6 +28,7 @@ from orchestration.rollout.policy import SHIPPED
 from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 from tests.e2e.automation import SCHEDULES, WORKING_SENSORS, Automation
+from tests.observability.receivers import PAGERDUTY, SLACK, Inbox, receiving
 from tests.servers import ROOT, free_port
 
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
@@ -35,6 +36,7 @@ TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
 HOLDOUT = (date(2013, 2, 6), date(2013, 2, 9))
 CALM_DAY = date(2013, 2, 12)
 DAY = timedelta(days=1)
+ROUTING_KEY, WEBHOOK = "0123456789abcdef0123456789abcdef", "/services/T000/B000/xyz"
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
@@ -111,12 +113,36 @@ def partition_range(first: date, end: date) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class OnCall:
+    """What those who are called were sent."""
+
+    slack: Inbox
+    pagerduty: Inbox
+    environment: dict[str, str]
+
+
 @pytest.fixture(scope="session")
-def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def on_call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnCall]:
+    """Stand-ins on loopback for Slack and PagerDuty, and the settings that name them."""
+    key, slack, pagerduty = tmp_path_factory.mktemp("secrets") / "pagerduty", free_port(), free_port()
+    key.write_text(f"{ROUTING_KEY}\n")
+    environment = {
+        "SLACK_WEBHOOK_URL": f"http://127.0.0.1:{slack}{WEBHOOK}",
+        "PAGERDUTY_ROUTING_KEY_FILE": str(key),
+        "PAGERDUTY_URL": f"http://127.0.0.1:{pagerduty}/v2/enqueue",
+    }
+    with receiving(slack, WEBHOOK, SLACK) as channel, receiving(pagerduty, "/v2/enqueue", PAGERDUTY) as pager:
+        yield OnCall(channel, pager, environment)
+
+
+@pytest.fixture(scope="session")
+def stack_environment(tmp_path_factory: pytest.TempPathFactory, on_call: OnCall) -> Iterator[dict[str, str]]:
     """Ports, home and switches of the session's stack, set in our own environment too."""
     wanted = {name.upper(): str(free_port()) for name in Settings.port_defaults()}
     home = tmp_path_factory.mktemp("stack")
     wanted |= {"PLATFORM_HOME": str(home), "ROLLOUT_POLICY_PATH": str(quick_policy(home)), **STACK_SWITCHES}
+    wanted |= on_call.environment
     with pytest.MonkeyPatch.context() as patch:
         for name, value in wanted.items():
             patch.setenv(name, value)
