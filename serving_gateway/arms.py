@@ -1,6 +1,7 @@
 """An arm with everything loaded that scoring by it needs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from serving_gateway.contracts.model import ModelContract
@@ -12,13 +13,19 @@ from serving_gateway.triton.messages import InferMessages, Reply
 
 
 class LoadedArm:
-    """One arm of the state that is served: its name there, its model, its contract."""
+    """One arm of the state that is served: its name there, its model, its contract.
 
-    def __init__(self, name: ArmName, arm: Arm, contract: ModelContract, triton: TritonClient) -> None:
+    `at_work` counts the batches that a model has not answered yet, for all arms together.
+    """
+
+    def __init__(
+        self, name: ArmName, arm: Arm, contract: ModelContract, triton: TritonClient, at_work: Counter[str]
+    ) -> None:
         self.name = name
         self.arm = arm
         self.contract = contract
         self._triton = triton
+        self._at_work = at_work
         self._messages = InferMessages(
             host=triton.address,
             model=arm.triton_model,
@@ -32,8 +39,10 @@ class LoadedArm:
 
         `done` is called once, later, with the probability of each row, or with what became of the batch as a whole.
         """
+        model = self.arm.triton_model
 
         def answered(result: Reply | ScoreError) -> None:
+            self._at_work[model] -= 1
             scores: list[float] | ScoreError
             try:
                 scores = result if isinstance(result, ScoreError) else self._messages.scores(result, len(rows))
@@ -42,6 +51,12 @@ class LoadedArm:
             done(scores)
 
         self._triton.send(self._messages.request(rows), deadline, answered)
+        self._at_work[model] += 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether its model has work from here that is not done, this arm's or another's: what comes now may have to wait."""
+        return self._at_work[self.arm.triton_model] > 0
 
     async def score(self, rows: Sequence[bytes], deadline: float) -> list[float]:
         """What `ask` finds. Raises ScoreError."""

@@ -94,6 +94,7 @@ class TrialLog:
                 fallback_from=pl.when(fell_back).then(pl.lit("canary")),
                 fallback_outcome=pl.when(fell_back).then(pl.lit("error")),
                 charged=pl.lit(value=True),
+                queued=pl.lit(value=False),
             )
         )
         self.paired.append(self._background(ids, baseline, canary, placed, failed))

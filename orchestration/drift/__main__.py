@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from orchestration.drift.drawing import drawing
 from orchestration.drift.figures import DriftFigures, Said
 from orchestration.drift.files import read_window
 from orchestration.drift.front import Context, front
@@ -31,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
             drifted=compared.drifted,
             without_values=compared.without_values,
         )
-        report = write_report(reference, current, options.output, figures, front=front(figures, Context()))
+        with drawing(current.height) as draw:
+            drawn = draw(reference, current, compared.limits).result()
+        report = write_report(drawn, options.output, figures, front=front(figures, Context()))
     except (ValueError, OSError) as error:  # a setting, a file or a window: the message names it
         sys.stderr.write(f"no drift report: {error}\n")
         return 2

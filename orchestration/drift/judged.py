@@ -8,13 +8,14 @@ import polars as pl
 
 from orchestration.drift.checks import CHECKS, data_checks
 from orchestration.drift.data_quality import usual_height
+from orchestration.drift.drawing import Draw, drawing
 from orchestration.drift.figures import DriftFigures, Said, earlier
 from orchestration.drift.front import Context, front
 from orchestration.drift.health import last_health
 from orchestration.drift.report import Comparison, DriftReport, compare, write_report
 from orchestration.drift.thresholds import fitted_thresholds, past_windows
 from orchestration.drift.verdict import DriftVerdict, judge_drift
-from orchestration.drift.windows import TIME, inputs_of, logged_rows, training_window
+from orchestration.drift.windows import TIME, inputs_of, logged_height, logged_rows, training_window
 from orchestration.settings import Settings
 from orchestration.training.contract import triton_name
 from serving_gateway.contracts import ModelContract
@@ -50,6 +51,11 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
         DriftInputError: no column has values in both windows.
         ValueError: an earlier report's JSON cannot be read.
     """
+    with drawing(logged_height(settings.lake, now - length, now)) as draw:
+        return _reported(settings, store, draw, now=now, length=length)
+
+
+def _reported(settings: Settings, store: RolloutStore, draw: Draw, *, now: datetime, length: timedelta) -> JudgedReport:
     contract = store.baseline_contract()
     logged = logged_rows(settings.lake, contract, now - length, now, same_inputs=_same_inputs(store, contract))
     trained_on = training_window(settings.lake, contract)
@@ -58,6 +64,7 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
     past = past_windows(trained_on, end=datetime.fromisoformat(contract.training_end), length=length)
     reference, current = trained_on.drop(TIME), inputs_of(logged, contract)
     compared = compare(reference, current, fitted_thresholds(reference, past))
+    drawn = draw(reference, current, compared.limits)
     verdict = _judge(compared, past, rows=current.height)
     folder, hours = settings.reports / "drift", length / timedelta(hours=1)
     before = earlier(folder, before=now.astimezone(UTC).isoformat(), hours=hours)
@@ -78,7 +85,7 @@ def report_on_log(settings: Settings, store: RolloutStore, *, now: datetime, len
         **data_checks(reference, current, past, logged, contract, earlier=before),
     )
     opening = front(figures, Context(before, last_health(settings.reports), decided(store.read(), contract)))
-    report = write_report(reference, current, folder, figures, front=opening)
+    report = write_report(drawn.result(), folder, figures, front=opening)
     return JudgedReport(report, verdict, current.height, reference.height, figures.checks)
 
 

@@ -1,17 +1,15 @@
 """The drift report: a window of feature vectors against a reference, decided on all rows, drawn by Evidently on a sample."""
 
-import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from orchestration.drift.drawing import Drawing
 from orchestration.drift.figures import DriftFigures, Levels, with_figures
 from orchestration.drift.folder import mark_latest, write_whole
-from orchestration.drift.policy import DRIFT_SHARE, LEAST_PSI, METHOD, SAMPLE_ROWS
+from orchestration.drift.policy import LEAST_PSI
 from orchestration.drift.psi import prepared, scores
 
 _BODY = "<body>"
@@ -30,6 +28,11 @@ class Comparison:
 
     psi: Levels
     without_values: list[str]
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """By compared column, the PSI from which it has drifted."""
+        return {name: limit for name, limit in self.psi.limit.items() if name in self.psi.value}
 
     @property
     def drifted(self) -> list[str]:
@@ -67,49 +70,22 @@ def compare(
     return Comparison(Levels(value=found, limit=limits), [name for name in reference.columns if name not in found])
 
 
-def write_report(
-    reference: pl.DataFrame, current: pl.DataFrame, folder: Path, figures: DriftFigures, *, front: str, seed: int = 0
-) -> DriftReport:
+def write_report(drawn: Drawing, folder: Path, figures: DriftFigures, *, front: str) -> DriftReport:
     """Write `<name>.html` and `<name>.json` of compared windows, and make them the latest.
 
     Args:
-        reference: as it was compared.
-        current: the same columns.
+        drawn: Evidently's page and figures of the windows.
         folder: created if missing.
         figures: what was found; their name is the files' without ending. The JSON is Evidently's with them in it.
         front: HTML that the page opens with, before Evidently's part of it.
-        seed: of the sample that Evidently draws from a window above SAMPLE_ROWS rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     html, as_json = folder / f"{figures.name}.html", folder / f"{figures.name}.json"
-    shown = [name for name in reference.columns if name in figures.psi.value]
-    snapshot = _drawn(sample(reference.select(shown), seed), sample(current.select(shown), seed), figures.psi.limit)
-    page = snapshot.get_html_str(as_iframe=False).replace(_BODY, _BODY + front, 1)
+    page = drawn.html.replace(_BODY, _BODY + front, 1)
     write_whole(html, lambda draft: draft.write_text(page))
-    write_whole(as_json, lambda draft: draft.write_bytes(with_figures(snapshot.json().encode(), figures)))
+    write_whole(as_json, lambda draft: draft.write_bytes(with_figures(drawn.json, figures)))
     mark_latest(folder, figures.name)
     return DriftReport(html, as_json, figures)
-
-
-def sample(frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
-    """The frame, or SAMPLE_ROWS rows of it: the same rows for the same seed."""
-    return frame if frame.height <= SAMPLE_ROWS else frame.sample(SAMPLE_ROWS, seed=seed)
-
-
-def _drawn(reference: pl.DataFrame, current: pl.DataFrame, thresholds: Mapping[str, float]) -> Any:
-    # Evidently reads this when it is imported; a report must not call home.
-    os.environ.setdefault("EVIDENTLY_DISABLE_TELEMETRY", "1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy's, from empty histogram bins inside Evidently
-        from evidently import Dataset, Report
-        from evidently.presets import DataDriftPreset
-
-        limits = {name: thresholds[name] for name in reference.columns}
-        preset = DataDriftPreset(method=METHOD, drift_share=DRIFT_SHARE, per_column_threshold=limits)
-        return Report([preset]).run(
-            current_data=Dataset.from_pandas(current.to_pandas()),
-            reference_data=Dataset.from_pandas(reference.to_pandas()),
-        )
 
 
 def _check(reference: pl.DataFrame, current: pl.DataFrame) -> None:

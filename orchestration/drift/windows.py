@@ -23,13 +23,17 @@ def logged_rows(
     `same_inputs` says of a contract digest whether its inputs are those of `contract`; other rows are left out. Columns
     request_id, served_at, contract_digest, vector, views and degraded of the prediction log.
     """
-    microsecond = timedelta(microseconds=1)
-    rows = scan_predictions(lake, start + microsecond, end + microsecond).select(_LOGGED).collect()
+    rows = _scan(lake, start, end).select(_LOGGED).collect()
     digests = [digest for digest in rows["contract_digest"].unique() if same_inputs(digest)]
     rows = rows.filter(pl.col("contract_digest").is_in(digests), pl.col("vector").list.len() == len(contract.inputs))
     if rows["request_id"].n_unique() == rows.height:  # as nearly always; to drop rows of lists is slow
         return rows
     return rows.sort("served_at").unique("request_id", keep="last", maintain_order=True)
+
+
+def logged_height(lake: Path, start: datetime, end: datetime) -> int:
+    """How many rows were logged with event time in (start, end], whatever model answered; none of them is read."""
+    return int(_scan(lake, start, end).select(pl.len()).collect().item())
 
 
 def inputs_of(rows: pl.DataFrame, contract: ModelContract) -> pl.DataFrame:
@@ -44,6 +48,11 @@ def training_window(lake: Path, contract: ModelContract) -> pl.DataFrame:
     rows = read_training(lake / "training", *_days(contract))
     made = vectors(rows, contract.inputs)
     return pl.from_numpy(made, schema=[i.name for i in contract.inputs]).fill_nan(None).with_columns(rows[TIME])
+
+
+def _scan(lake: Path, start: datetime, end: datetime) -> pl.LazyFrame:
+    microsecond = timedelta(microseconds=1)
+    return scan_predictions(lake, start + microsecond, end + microsecond)
 
 
 def _days(contract: ModelContract) -> tuple[date, date]:

@@ -50,6 +50,7 @@ PREDICTION_SCHEMA = pl.Schema(
         "degraded": pl.Boolean(),
         "fallback_outcome": pl.String(),
         "charged": pl.Boolean(),
+        "queued": pl.Boolean(),
     }
 )
 PAIRED_SCHEMA = pl.Schema(
@@ -66,7 +67,7 @@ PAIRED_SCHEMA = pl.Schema(
     }
 )
 # What a field had that was not written yet: the defaults of the records.
-_DEFAULTS = {"routing": "split", "degraded": False, "charged": True}
+_DEFAULTS = {"routing": "split", "degraded": False, "charged": True, "queued": False}
 # The first 48 bits of a UUIDv7 are the UNIX milliseconds of its making (RFC 9562, section 5.7).
 _ID_MS = (
     pl.col("prediction_id").str.slice(0, 13).str.replace("-", "", literal=True).str.to_integer(base=16, strict=False)

@@ -50,6 +50,7 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     `fallback_outcome` is how the arm of `fallback_from` failed. `charged`: whether the row speaks for its exchange. All rows of
     one exchange with a canary or a control fail or succeed together, after the same time, and all that meet one stall are
     late together; so one of them is charged, and the others are neither a failure nor a success.
+    `queued`: the model had other work when this was asked, so its latency says little of the model.
     """
 
     prediction_id: str
@@ -77,6 +78,7 @@ class PredictionRecord(Struct, frozen=True, kw_only=True, tag="prediction", tag_
     degraded: bool = False
     fallback_outcome: Outcome | None = None
     charged: bool = True
+    queued: bool = False
 
 
 class PairedRecord(Struct, frozen=True, kw_only=True, tag="paired", tag_field="kind"):

@@ -1,5 +1,6 @@
 """What a gateway serves by one rollout state: the arms with their contracts, and why an arm is not used."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -69,6 +70,7 @@ class Loader:
         self._settings = settings
         self._contracts = contracts
         self._triton = triton
+        self._at_work: Counter[str] = Counter()
         self._online = online
 
     async def load(self, state: RolloutState, *, stopped: bool) -> Served:
@@ -89,11 +91,11 @@ class Loader:
         shadow, shadow_missing = await self._other("shadow", state.arms.shadow, contract, refused)
         return Served(
             state=state,
-            baseline=LoadedArm("baseline", arm, contract, self._triton["baseline"]),
+            baseline=LoadedArm("baseline", arm, contract, self._triton["baseline"], self._at_work),
             canary=canary,
             shadow=shadow,
-            control=LoadedArm("control", arm, contract, self._triton["control"]) if canary else None,
-            reverse=LoadedArm("baseline", arm, contract, self._triton["shadow"]) if canary else None,
+            control=LoadedArm("control", arm, contract, self._triton["control"], self._at_work) if canary else None,
+            reverse=LoadedArm("baseline", arm, contract, self._triton["shadow"], self._at_work) if canary else None,
             parser=parser,
             vectors=vectors,
             features=OnlineFeatures(contract, self._online),
@@ -116,4 +118,4 @@ class Loader:
         if differing:
             refused[name] = f"{arm.triton_model}: {'; '.join(differing)}"
             return None, False
-        return LoadedArm(name, arm, contract, self._triton[name]), False
+        return LoadedArm(name, arm, contract, self._triton[name], self._at_work), False

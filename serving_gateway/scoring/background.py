@@ -21,6 +21,7 @@ from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256
 GATHER_S = 0.005  # nobody waits for these scores, and larger batches cost less
+YIELDS = 20  # times GATHER_S at the most, while the model has other work
 _SALT = "shadow"
 
 
@@ -74,13 +75,20 @@ class Background:
         queue = self._queues[arm]
         try:
             while queue:
-                await asyncio.sleep(GATHER_S)
+                await self._gather(arm, queue)
                 batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
                 self._rows -= len(batch)
                 await self._score(arm, batch)
         finally:  # whatever ended it: who comes next starts another
             self._rows -= len(queue)
             del self._queues[arm]
+
+    async def _gather(self, arm: LoadedArm, queue: deque[ScoringRow]) -> None:
+        """Who waits for an answer of the model goes first, for a while or until a whole batch waits."""
+        for _ in range(YIELDS):
+            await asyncio.sleep(GATHER_S)
+            if not arm.busy or len(queue) >= MAX_BATCH:
+                return
 
     async def _score(self, arm: LoadedArm, batch: list[ScoringRow]) -> None:
         started = time.perf_counter()

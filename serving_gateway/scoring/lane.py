@@ -56,8 +56,10 @@ class Lane:
 
     def ask(self, rows: Sequence[ScoringRow]) -> None:
         """Have the arm score `rows`."""
+        busy = self.arm.busy
         for row in rows:
             row.asked = self.arm
+            row.queued = busy
         self._waiting.extend(rows)
         if self._working < self._max_in_flight:
             self._working += 1
@@ -70,6 +72,9 @@ class Lane:
             self._working -= 1
             return
         self._in_flight += len(batch)
+        if self.arm.busy:
+            for row in batch:
+                row.queued = True
         began = self._now()
         deadline = max([row.call.until(self.arm) for row in batch])
         try:

@@ -35,6 +35,7 @@ class ScoringRow(Struct):
     fallback_from: ArmName | None = None
     fallback_outcome: Outcome | None = None
     charged: bool = True
+    queued: bool = False
     degraded: bool = False
 
     def record(self, served_at_us: int) -> PredictionRecord:
@@ -63,6 +64,7 @@ class ScoringRow(Struct):
             fallback_from=self.fallback_from,
             fallback_outcome=self.fallback_outcome,
             charged=self.charged,
+            queued=self.queued,
             routing=self.routing,
             degraded=self.degraded,
         )

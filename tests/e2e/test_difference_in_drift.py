@@ -40,10 +40,14 @@ def winter(platform: Platform) -> Platform:
 
 @pytest.fixture(scope="module")
 def innocent(winter: Platform) -> RolloutState:
-    """A canary as good as the baseline: it has learnt from all but two of the same days. The last test convicts it."""
-    fewer = (TRAIN[0], TRAIN[1] - 2 * DAY)
+    """A canary no worse than the baseline, as a retrained one is: it knows two weeks more. The last test convicts it.
+
+    One that is really worse in a storm is convicted of that: with the week before in place of the week after, the Brier
+    score of these storms is .007 higher, and 1,900 labels show it.
+    """
+    known = HOLDOUT[0] + 14 * DAY
     ops = {
-        "challenger_model": training_config(fewer, HOLDOUT, "lightgbm"),
+        "challenger_model": training_config((TRAIN[0], known), (known, known + 3 * DAY), "lightgbm"),
         "canary_arm": {"weight": 0.25, "shadow_fraction": 1.0},
     }
     winter.succeed("try_challenger", ops=ops)

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from orchestration.drift.drawing import drawing, sample
 from orchestration.drift.figures import read_figures
 from orchestration.drift.policy import LEAST_PSI, SAMPLE_ROWS
 from orchestration.drift.psi import psi
-from orchestration.drift.report import DriftInputError, DriftReport, compare, sample, write_report
+from orchestration.drift.report import DriftInputError, DriftReport, compare, write_report
 from tests.orchestration.drift.samples import figures_of, window
 
 pytestmark = pytest.mark.integration
@@ -20,8 +21,11 @@ pytestmark = pytest.mark.integration
 def written(
     reference: pl.DataFrame, current: pl.DataFrame, folder: Path, name: str, **thresholds: float
 ) -> DriftReport:
-    figures = figures_of(compare(reference, current, thresholds), name=name, rows=current.height)
-    return write_report(reference, current, folder, figures, front='<div id="answer">14 moved</div>')
+    compared = compare(reference, current, thresholds)
+    figures = figures_of(compared, name=name, rows=current.height)
+    with drawing(current.height) as draw:
+        drawn = draw(reference, current, compared.limits)
+    return write_report(drawn.result(), folder, figures, front='<div id="answer">14 moved</div>')
 
 
 def evidentlys(report: DriftReport, kind: str) -> list[dict[str, Any]]:

@@ -20,7 +20,9 @@ def request(second: int, arm: str, latency_us: int, *, rows: int = 1, **others: 
     """The rows of a request: one exchange, of which the first row is charged."""
     row = {"request_id": f"r{second}", "served_at": NOON + timedelta(seconds=second), "arm": arm, "outcome": "ok"}
     row |= {"triton_model": "m_v2" if arm == "canary" else "m_v1", "latency_us": latency_us}
-    return [row | {"prediction_id": f"p{second:06}-{n}", "charged": n == 0} | others for n in range(rows)]
+    return [
+        row | {"prediction_id": f"p{second:06}-{n}", "charged": n == 0, "queued": False} | others for n in range(rows)
+    ]
 
 
 def differences(*requests: list[dict[str, Any]]) -> list[float]:
@@ -62,6 +64,11 @@ def test_other_arms_other_models_and_failures_do_not_count() -> None:
 def test_an_exchange_that_many_requests_share_counts_once() -> None:
     shared = [request(i, "canary", 900, charged=i == 0) for i in range(20)]
     assert differences(*shared, *(request(100 + i, "control", 100) for i in range(20))) == []
+
+
+def test_who_found_the_model_at_work_waited_and_does_not_count() -> None:
+    waited = [request(i, "canary", 900, queued=True) for i in range(20)]
+    assert differences(*waited, *(request(100 + i, "control", 100) for i in range(20))) == []
 
 
 def test_a_block_holds_the_last_requests_of_the_arm_that_is_ahead() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class ScriptedArm(LoadedArm):
 
     def __init__(self, name: ArmName, says: float | Exception | None) -> None:
         contract = CONTRACT if name in ("baseline", "control") else TWO
-        super().__init__(name, arm_of(contract), contract, TritonClient("127.0.0.1:1"))
+        super().__init__(name, arm_of(contract), contract, TritonClient("127.0.0.1:1"), at_work := Counter())
+        self.at_work: Counter[str] = at_work
         self.says = says
         self.batches: list[int] = []
 

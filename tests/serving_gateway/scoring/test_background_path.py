@@ -12,7 +12,7 @@ from serving_gateway.log.segment import Segment
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
-from serving_gateway.scoring.background import MAX_BATCH, Background
+from serving_gateway.scoring.background import GATHER_S, MAX_BATCH, Background
 from serving_gateway.scoring.call import Call
 from serving_gateway.triton.errors import ScoreError
 from tests.serving_gateway.scoring.scripted import ScriptedArm, call_of, failing, served_by, value
@@ -66,6 +66,31 @@ def test_rows_are_scored_in_one_batch_and_recorded_with_the_arm(spool: Spool) ->
         (f"prediction-{n}", "shadow", 0.75, "ok") for n in range(5)
     ]
     assert {r.paired.triton_model for r in found} == {arm.arm.triton_model}
+
+
+def test_who_waits_for_an_answer_of_the_model_goes_first(spool: Spool) -> None:
+    arm = ScriptedArm("shadow", 0.75)
+
+    async def run(rows: int, *, seconds: float) -> list[int]:
+        background = Background(spool, Metrics(), max_rows=MAX_BATCH, timeout_s=1)
+        background.offer([answered(served_by(BASELINE, shadow=arm), rows)])
+        await asyncio.sleep(seconds)
+        asked = list(arm.batches)
+        arm.at_work.clear()
+        await background.drain(timeout_s=5)
+        return asked
+
+    arm.at_work[arm.arm.triton_model] = 1
+    assert asyncio.run(run(3, seconds=4 * GATHER_S)) == []
+    assert arm.batches == [3]
+    arm.at_work[arm.arm.triton_model] = 1
+    assert asyncio.run(run(MAX_BATCH, seconds=4 * GATHER_S)) == [3, MAX_BATCH], "a whole batch waits for nobody"
+
+
+def test_a_model_that_never_rests_is_compared_all_the_same(spool: Spool) -> None:
+    arm = ScriptedArm("shadow", 0.75)
+    arm.at_work[arm.arm.triton_model] = 1
+    assert len(scored(spool, Metrics(), (served_by(BASELINE, shadow=arm), 3, BASELINE))) == 3
 
 
 def test_a_shadow_that_fails_is_recorded_without_a_score_and_raises_nothing(spool: Spool) -> None:

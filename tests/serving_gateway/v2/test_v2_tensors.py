@@ -4,6 +4,7 @@ import json
 import math
 import struct
 from array import array
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -174,7 +175,7 @@ def test_a_header_length_that_is_none(length: str) -> None:
 
 
 def row(score: float, contract: object = CONTRACT) -> ScoringRow:
-    arm = LoadedArm("baseline", arm_of(contract), contract, TritonClient("127.0.0.1:1"))  # type: ignore[arg-type]
+    arm = LoadedArm("baseline", arm_of(contract), contract, TritonClient("127.0.0.1:1"), Counter())  # type: ignore[arg-type]
     return ScoringRow(None, "p", {}, 0, "baseline", array("f"), b"", arm=arm, score=score)  # type: ignore[arg-type]
 
 
