@@ -9,13 +9,14 @@ from orchestration.publishing.repository import Repository
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore
+from triton_models.model_config import is_part
 
 
 def check_triton(settings: Settings) -> list[Finding]:
     """Raises httpx.HTTPError where Triton is away, redis.RedisError where the rollout store is."""
     answer = httpx.post(f"http://{settings.triton_http}/v2/repository/index", timeout=5, trust_env=False)
     index = {model["name"]: model for model in answer.raise_for_status().json()}
-    loaded = {name: str(model.get("state", "")) for name, model in index.items()}
+    loaded = {name: str(model.get("state", "")) for name, model in index.items() if not is_part(name)}
     state = RolloutStore.connect(settings.redis_url).read()
     return judge_triton(loaded, Repository.of(settings).published(), state)
 
