@@ -16,14 +16,14 @@ def check_triton(settings: Settings) -> list[Finding]:
     """Raises httpx.HTTPError where Triton is away, redis.RedisError where the rollout store is."""
     answer = httpx.post(f"http://{settings.triton_http}/v2/repository/index", timeout=5, trust_env=False)
     index = {model["name"]: model for model in answer.raise_for_status().json()}
-    loaded = {name: str(model.get("state", "")) for name, model in index.items() if not is_part(name)}
+    loaded = {name: str(model.get("state", "")) for name, model in index.items()}
     state = RolloutStore.connect(settings.redis_url).read()
     return judge_triton(loaded, Repository.of(settings).published(), state)
 
 
 def judge_triton(loaded: Mapping[str, str], manifest: Collection[str], state: RolloutState | None) -> list[Finding]:
     """`loaded` is Triton's index, model to state; `manifest` names what its next start loads."""
-    ready = {name for name, at in loaded.items() if at == "READY"}
+    ready = {name for name, at in loaded.items() if at == "READY" and not is_part(name)}
     arms = state.arms if state else None
     baseline = {arms.baseline.triton_model} if arms else set()
     tried = {arm.triton_model for arm in (arms.canary, arms.shadow) if arm} if arms else set()
