@@ -64,7 +64,7 @@ def test_any_vector_scores_the_same_nan_in_every_column_included(small: Any, vec
     np.testing.assert_allclose(on_a_cpu(small, vectors), score(synthetic_model().onnx, vectors), atol=1e-6, rtol=0)
 
 
-def test_the_recipes_trees_score_the_same_in_float32_whatever_the_order_of_the_sum(tmp_path: Path) -> None:
+def test_the_recipes_trees_score_the_same_in_float32_in_any_drawn_order(tmp_path: Path) -> None:
     fitted = recipe()
     assert fitted.trees is not None
     trees = loaded(fitted.trees, tmp_path)
