@@ -55,9 +55,17 @@ def trees_of(name: str) -> str:
     return name + _TREES
 
 
+def model_of(name: str) -> str:
+    """The model that this Triton model serves: the one whose trees it holds, else itself.
+
+    A published name ends with its version, so it is never taken for another's trees.
+    """
+    return name.removesuffix(_TREES)
+
+
 def is_part(name: str) -> bool:
-    """Whether this Triton model only serves inside another. A published name ends with its version."""
-    return name.endswith(_TREES)
+    """Whether this Triton model only serves inside another."""
+    return model_of(name) != name
 
 
 def render_configs(model: Served, *, trees: bool) -> dict[Backends, str]:

@@ -15,7 +15,7 @@ from orchestration.settings import Settings
 from orchestration.training.onnx_model import digest, is_trees
 from serving_gateway.contracts import ModelContract
 from triton_models.backends import Backends
-from triton_models.model_config import Served, is_part, model_files, trees_of, write_model
+from triton_models.model_config import Served, model_files, model_of, trees_of, write_model
 
 LOCK_TIMEOUT_S = 120.0
 _POLL_S = 0.05
@@ -83,7 +83,7 @@ class Repository:
     def names(self) -> list[str]:
         """Every model that is published or has a folder, sorted."""
         folders = [path.name for path in self.models.iterdir()] if self.models.exists() else []
-        return sorted({*self.published(), *(name for name in folders if not is_part(name))})
+        return sorted({*self.published(), *map(model_of, folders)})
 
     def set_published(self, names: Sequence[str]) -> None:
         """Replace the manifest in one step, so that a starting server never reads half of it."""

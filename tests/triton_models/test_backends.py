@@ -209,6 +209,7 @@ def test_trees_that_an_interrupted_publish_left_do_not_get_in(tmp_path: Path) ->
     left.mkdir(parents=True)
     (left / "model.txt").write_text("another's")
 
+    assert found.names() == [TREES]  # retirement would find it
     found.install(TREES, model.contract, model.onnx, text())
 
     assert (left / "model.txt").read_text() == text()

@@ -15,6 +15,7 @@ from triton_models.model_config import (
     Served,
     is_part,
     model_files,
+    model_of,
     render_configs,
     render_trees,
     trees_of,
@@ -244,6 +245,7 @@ def test_every_name_that_is_taken_comes_back_from_every_parsed_config(name: str,
 
 def test_a_served_name_is_never_taken_for_the_trees_of_another() -> None:
     assert is_part(trees_of("flight_delay_v7"))
+    assert model_of(trees_of("flight_delay_v7")) == model_of("flight_delay_v7") == "flight_delay_v7"
     assert not is_part("flight_delay_v7")
     assert not is_part("oak_trees_v1")
 
