@@ -7,12 +7,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.crons import Crons
+from triton_models.backends import Backends
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data" / "sample"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Crons):
     """Resolved settings. Paths are absolute."""
 
     home: Path
@@ -29,13 +32,14 @@ class Settings:
     incidents_port: int = 8400
     prometheus_port: int = 9090
     alertmanager_port: int = 9093
+    triton_backends: Backends = Backends.PYTHON
 
     @classmethod
     def load(cls) -> "Settings":
-        """Read the environment. Raises ValueError naming the variable that is not a port number."""
+        """Read the environment. Raises ValueError naming the variable that is no port number, or no choice of backends."""
         home = Path(os.environ.get("PLATFORM_HOME") or ROOT / ".local").expanduser().resolve()
         ports = {name: _port(name.upper(), default) for name, default in cls.port_defaults().items()}
-        return cls(home=home, **ports)
+        return cls(home=home, triton_backends=Backends.of(os.environ.get("TRITON_BACKENDS")), **ports)
 
     @classmethod
     def port_defaults(cls) -> dict[str, int]:
@@ -237,41 +241,6 @@ class Settings:
     def pagerduty_url(self) -> str:
         """Where events for PagerDuty go."""
         return os.environ.get("PAGERDUTY_URL") or "https://events.pagerduty.com/v2/enqueue"
-
-    @property
-    def cron_features(self) -> str:
-        """When yesterday becomes features. Crons are in UTC; Dagster checks them when it loads the definitions."""
-        return os.environ.get("CRON_FEATURES") or "30 1 * * *"
-
-    @property
-    def cron_training(self) -> str:
-        """When a challenger is trained."""
-        return os.environ.get("CRON_TRAINING") or "0 3 * * 1"
-
-    @property
-    def cron_drift(self) -> str:
-        """When the last day's requests are compared with the training window."""
-        return os.environ.get("CRON_DRIFT") or "0 2 * * *"
-
-    @property
-    def cron_health(self) -> str:
-        """When the answering model is judged on its labels."""
-        return os.environ.get("CRON_HEALTH") or "30 2 * * *"
-
-    @property
-    def cron_skew(self) -> str:
-        """When the last day's served features are compared with the offline ones."""
-        return os.environ.get("CRON_SKEW") or "0 3 * * *"
-
-    @property
-    def cron_landing(self) -> str:
-        """When the prediction log is moved to Parquet."""
-        return os.environ.get("CRON_LANDING") or "*/5 * * * *"
-
-    @property
-    def cron_rollout(self) -> str:
-        """When the trial under way is judged, and goes on where its step is done."""
-        return os.environ.get("CRON_ROLLOUT") or "*/5 * * * *"
 
     @property
     def updater_url(self) -> str:

@@ -9,6 +9,7 @@ from orchestration.publishing.repository import Repository
 from orchestration.settings import Settings
 from serving_gateway.contracts.rollout import RolloutState
 from serving_gateway.control.store import RolloutStore
+from triton_models.model_config import is_part
 
 
 def check_triton(settings: Settings) -> list[Finding]:
@@ -22,7 +23,7 @@ def check_triton(settings: Settings) -> list[Finding]:
 
 def judge_triton(loaded: Mapping[str, str], manifest: Collection[str], state: RolloutState | None) -> list[Finding]:
     """`loaded` is Triton's index, model to state; `manifest` names what its next start loads."""
-    ready = {name for name, at in loaded.items() if at == "READY"}
+    ready = {name for name, at in loaded.items() if at == "READY" and not is_part(name)}
     arms = state.arms if state else None
     baseline = {arms.baseline.triton_model} if arms else set()
     tried = {arm.triton_model for arm in (arms.canary, arms.shadow) if arm} if arms else set()

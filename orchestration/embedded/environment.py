@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestration.embedded.alerting import AlertingError, prepare_alerting, spare_ports
 from orchestration.embedded.programs import socket_path
 from orchestration.settings import ROOT, Settings
+from triton_models.backends import Backends
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -28,7 +29,7 @@ class NotReadyToStartError(Exception):
 
 def check_ports(settings: Settings) -> None:
     """Raise NotReadyToStartError naming the first taken port and the variable that moves it."""
-    for name in Settings.port_defaults().keys() - spare_ports():
+    for name in Settings.port_defaults().keys() - spare_ports() - _elsewhere(settings):
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,8 +45,9 @@ def prepare(settings: Settings) -> dict[str, str]:
     """Make the folders under PLATFORM_HOME; returns the environment of the supervised processes.
 
     Raises NotReadyToStartError for a folder whose name supervisord.conf or a database address cannot carry, or that
-    cannot be made, and for a secret's file that is not there.
+    cannot be made, for a secret's file that is not there, and for backends that no Triton is named for.
     """
+    triton_is_here = not _elsewhere(settings)
     folders = {"PLATFORM_HOME": settings.home, "REPORTS_PATH": settings.reports}
     for name, folder in folders.items():
         if unfit := [character for character in str(folder) if character in '%"\\?' or not character.isprintable()]:
@@ -68,6 +70,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         **alerting,
         **command_environment(settings),
         "EVENT_CLOCK": event_clock,
+        "TRITON_IS_HERE": str(triton_is_here).lower(),
         "REPORTS_PATH": str(settings.reports),
         "REDIS_SERVER": _redis_server(),
         "SUPERVISOR_SOCKET": str(socket_path(settings.home)),
@@ -117,6 +120,21 @@ def create_dagster_storage(environment: dict[str, str]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotReadyToStartError(f"Dagster's storage could not be created: {done.stderr.strip()[-2000:]}")
+
+
+def _elsewhere(settings: Settings) -> set[str]:
+    """Ports of the Triton that is not started here: the wheel's server, the only one here, has no other backends.
+
+    Raises NotReadyToStartError where the settings ask for others and name no server that has them.
+    """
+    if settings.triton_backends is Backends.PYTHON:
+        return set()
+    if not (os.environ.get("TRITON_HTTP") and os.environ.get("TRITON_GRPC")):
+        raise NotReadyToStartError(
+            f"TRITON_BACKENDS={settings.triton_backends} needs a Triton of NVIDIA's image: set TRITON_HTTP and TRITON_GRPC to "
+            "it, or leave TRITON_BACKENDS out. The server that is started here has only the Python backend"
+        )
+    return {name for name in Settings.port_defaults() if name.startswith("triton_")}
 
 
 def _redis_server() -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestration.publishing.repository import DifferentArtifactError, Repository
+from orchestration.publishing.repository import DifferentArtifactError, MissingTreesError, Repository
 from orchestration.publishing.triton import Triton, TritonError
 from orchestration.training.artifact import ArtifactError, check_artifact
 from orchestration.training.contract import triton_name
@@ -45,18 +45,20 @@ def publish(
     *,
     repository: Repository,
     grpc: str,
+    trees: str | None = None,
     timeout_s: float = 60.0,
 ) -> str:
     """Stage, load, check and list one model version; returns the name Triton serves it under.
 
-    `grpc` is host:port of the server, `timeout_s` bounds each call to it. Publishing the same artifact again checks
+    `grpc` is host:port of the server, `timeout_s` bounds each call to it; `trees` is what FIL serves in the ONNX graph's
+    place where the server has a GPU, and the golden request the proof that it scores the same. Publishing the same artifact again checks
     it again and changes nothing. A model that fails on its way in is unloaded and its folder removed; one that was
     published before stays, whatever this check says: it may be serving. What a publish that was killed left under this
     name is cleared away first; Triton's ready model of this very artifact is no such leftover.
 
     Raises:
         PublishError: the artifact is broken or not what the contract says, the contract holds a name that Triton's
-            configuration cannot, another artifact has this name, Triton refused it or cannot be reached, or its answers
+            configuration cannot, its trees are missing where FIL needs them, another artifact has this name, Triton refused it or cannot be reached, or its answers
             are not the golden ones.
         RepositoryBusyError: another process kept the repository's lock.
     """
@@ -71,8 +73,8 @@ def publish(
             published = _published(triton, repository)
             if name not in published and repository.has(name) and not _serves(triton, name, repository, contract):
                 _clear(triton, name, repository)
-            repository.install(name, contract, onnx)
-        except (DifferentArtifactError, ModelConfigError, TritonError) as error:
+            repository.install(name, contract, onnx, trees)
+        except (DifferentArtifactError, MissingTreesError, ModelConfigError, TritonError) as error:
             raise PublishError(f"{name} was not published: {error}") from error
         try:
             triton.load(name)

@@ -16,7 +16,7 @@ GOLDEN_ROWS = 64
 
 
 def registered(settings: Settings, alias: Alias) -> Registered:
-    """Contract and ONNX bytes of the version that `alias` names. Raises RegistryError when there is none."""
+    """What MLflow keeps of the version that `alias` names. Raises RegistryError when there is none."""
     import mlflow
 
     mlflow.set_tracking_uri(settings.mlflow_url)
@@ -39,7 +39,14 @@ def publish_alias(settings: Settings, alias: Alias) -> str:
     """
     found = registered(settings, alias)
     golden = _golden(settings, found)
-    return publish(found.contract, found.onnx, golden, repository=Repository.of(settings), grpc=settings.triton_grpc)
+    return publish(
+        found.contract,
+        found.onnx,
+        golden,
+        repository=Repository.of(settings),
+        grpc=settings.triton_grpc,
+        trees=found.trees,
+    )
 
 
 def retire_unneeded(settings: Settings) -> Retired:

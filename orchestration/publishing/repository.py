@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from orchestration.settings import Settings
-from orchestration.training.onnx_model import digest
+from orchestration.training.onnx_model import digest, is_trees
 from serving_gateway.contracts import ModelContract
-from triton_models.model_config import render_config, write_model
+from triton_models.backends import Backends
+from triton_models.model_config import Served, model_files, model_of, trees_of, write_model
 
 LOCK_TIMEOUT_S = 120.0
 _POLL_S = 0.05
@@ -24,23 +25,32 @@ class DifferentArtifactError(Exception):
     """Something else already stands under this name; a published version never changes."""
 
 
+class MissingTreesError(Exception):
+    """A GPU serves trees by FIL, which needs them beside the artifact."""
+
+
 class RepositoryBusyError(Exception):
     """Another process kept the lock; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """`models` is what Triton serves; every folder in it is a model, so `staging` lies outside, on the same disk."""
+    """`models` is what Triton serves; every folder in it is a model, so `staging` lies outside, on the same disk.
+
+    `backends` are those of the server that reads it. The trees of a model are a folder of their own, which comes and goes
+    with the model's.
+    """
 
     models: Path
     staging: Path
     manifest: Path
+    backends: Backends = Backends.PYTHON
 
     @classmethod
     def of(cls, settings: Settings) -> "Repository":
         """The repository of the platform at `settings.home`."""
         models = settings.model_repository
-        return cls(models, models.parent / "staging", settings.model_manifest)
+        return cls(models, models.parent / "staging", settings.model_manifest, settings.triton_backends)
 
     @contextmanager
     def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
@@ -73,7 +83,7 @@ class Repository:
     def names(self) -> list[str]:
         """Every model that is published or has a folder, sorted."""
         folders = [path.name for path in self.models.iterdir()] if self.models.exists() else []
-        return sorted({*self.published(), *folders})
+        return sorted({*self.published(), *map(model_of, folders)})
 
     def set_published(self, names: Sequence[str]) -> None:
         """Replace the manifest in one step, so that a starting server never reads half of it."""
@@ -84,39 +94,55 @@ class Repository:
             os.fsync(file.fileno())
         draft.replace(self.manifest)
 
-    def install(self, name: str, contract: ModelContract, onnx: bytes) -> None:
-        """Put the model's folder in place in one step; a folder with the same artifact is left as it is.
+    def install(self, name: str, contract: ModelContract, onnx: bytes, trees: str | None = None) -> None:
+        """Put the model in place, each folder in one step; with the same artifact there, only what is missing is added.
+
+        `trees` is the booster of the ONNX model as LightGBM's text, of a recipe that makes trees.
 
         Raises:
             DifferentArtifactError: the folder holds another artifact, or none.
+            MissingTreesError: the server has a GPU, and these trees were registered without their text.
             ModelConfigError: a name in the contract cannot stand in a configuration, or be a folder.
         """
-        config = render_config(
-            name,
-            width=len(contract.inputs),
-            input_tensor=contract.input_tensor,
-            output_tensor=contract.output_tensor,
-        )
-        target = self.models / name
-        if target.exists():
-            standing = self.digest_of(name)
-            if standing is None:
-                raise DifferentArtifactError(f"{target} lacks 1/model.onnx: remove that folder, then publish again")
-            if standing != contract.artifact_digest:
-                raise DifferentArtifactError(
-                    f"{name} already holds artifact {standing[:16]}, not {contract.artifact_digest[:16]}: "
-                    "register a new version"
-                )
-            return
-        draft = self._cleared(name)
-        write_model(draft, config=config, onnx=onnx)
-        draft.rename(target)
+        model = Served(name, len(contract.inputs), contract.input_tensor, contract.output_tensor)
+        self._require_same(name, contract)
+        if self.backends is Backends.GPU and trees is None and is_trees(onnx):
+            raise MissingTreesError(
+                "FIL needs its trees, and it was registered without them: train again, or have Triton and this command "
+                "run with TRITON_BACKENDS=onnxruntime"
+            )
+        if not self.has(name):
+            self.remove(name)  # trees that an interrupted publish left may be another artifact's
+        for folder, files in model_files(model, onnx=onnx, trees=trees).items():
+            target = self.models / folder
+            if target.exists():
+                write_model(target, files)
+                continue
+            draft = self._cleared(folder)
+            write_model(draft, files)
+            draft.rename(target)
 
     def remove(self, name: str) -> None:
-        """Take the model's folder away in one step, if there is one, then delete it."""
-        if self.has(name):
-            (self.models / name).rename(self._cleared(name))
-            shutil.rmtree(self.staging / name)
+        """Take the model's folders away, each in one step, those that are there, then delete them."""
+        for folder in (name, trees_of(name)):
+            if self.has(folder):
+                (self.models / folder).rename(self._cleared(folder))
+                shutil.rmtree(self.staging / folder)
+
+    def _require_same(self, name: str, contract: ModelContract) -> None:
+        """Raise DifferentArtifactError where the folder stands without the contract's artifact."""
+        if not self.has(name):
+            return
+        standing = self.digest_of(name)
+        if standing is None:
+            raise DifferentArtifactError(
+                f"{self.models / name} lacks 1/model.onnx: remove that folder, then publish again"
+            )
+        if standing != contract.artifact_digest:
+            raise DifferentArtifactError(
+                f"{name} already holds artifact {standing[:16]}, not {contract.artifact_digest[:16]}: "
+                "register a new version"
+            )
 
     def _cleared(self, name: str) -> Path:
         """Path in staging, free of what an interrupted publish may have left."""

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from triton_models.model_config import is_part, trees_of
+
 _POLL_S = 0.02
 _AT_WORK = {"READY", "LOADING", "UNLOADING"}
 _STAND_IN_CONFIG = '{"backend": "python"}'
@@ -44,10 +46,10 @@ class Triton:
             self._client.is_server_live(client_timeout=self._timeout_s)
 
     def ready(self) -> list[str]:
-        """Names of the models that answer now."""
+        """Names of the models that answer now, without those that only serve inside another."""
         with self._errors("ask for its models"):
             index = self._client.get_model_repository_index(client_timeout=self._timeout_s)
-        return [model.name for model in index.models if model.state == "READY"]
+        return [model.name for model in index.models if model.state == "READY" and not is_part(model.name)]
 
     def load(self, name: str) -> None:
         """Load the model and wait until it is ready. A model that is loaded already stays as it is."""
@@ -57,18 +59,14 @@ class Triton:
             self._wait(f"{name} is loaded but does not get ready", lambda: self._client.is_model_ready(name))
 
     def unload(self, name: str) -> None:
-        """Unload the model and wait until its last request is done. One that is not loaded is left alone.
+        """Unload the model, its trees with it, and wait until the last request is done. One not loaded is left alone.
 
         Triton under strict readiness counts a failed load as "server not ready" until the same name has been loaded
         well and unloaded. An empty stand-in does that, so that a refused model does not take the others' server down.
         """
         with self._errors(f"unload {name}"):
-            state, reason = self._state(name)
-            if state == "UNAVAILABLE" and reason != "unloaded":
-                files = {"file:1/model.py": _STAND_IN_MODEL}
-                self._client.load_model(name, config=_STAND_IN_CONFIG, files=files, client_timeout=self._timeout_s)
-            self._client.unload_model(name, client_timeout=self._timeout_s)
-            self._wait(f"{name} does not unload", lambda: self._state(name)[0] not in _AT_WORK)
+            for each in (name, trees_of(name)):
+                self._unload(each)
 
     def score(
         self, name: str, vectors: NDArray[np.float32], *, input_tensor: str, output_tensor: str
@@ -84,6 +82,15 @@ class Triton:
         if scores is None:
             raise TritonError(f"{name} answered without its output {output_tensor!r}")
         return scores
+
+    def _unload(self, name: str) -> None:
+        state, reason = self._state(name)
+        if state == "UNAVAILABLE" and reason != "unloaded":
+            files = {"file:1/model.py": _STAND_IN_MODEL}
+            self._client.load_model(name, config=_STAND_IN_CONFIG, files=files, client_timeout=self._timeout_s)
+        if state or not is_part(name):
+            self._client.unload_model(name, client_timeout=self._timeout_s)
+        self._wait(f"{name} does not unload", lambda: self._state(name)[0] not in _AT_WORK)
 
     def _state(self, name: str) -> tuple[str, str]:
         """State and its reason as the server's index gives them; empty for a model it does not know."""

@@ -1,4 +1,4 @@
-"""A LightGBM booster as ONNX."""
+"""A LightGBM booster as ONNX, and as text that scores the same."""
 
 import re
 from collections.abc import Sequence
@@ -16,18 +16,31 @@ def to_onnx(booster: Any, inputs: Sequence[Input]) -> bytes:
     A NaN takes the branch LightGBM's own default gives it. onnxmltools wraps the ensemble in label and probability
     outputs; only the ensemble is kept, and the column of label 1.
     """
-    import lightgbm as lgb
     from onnx import helper, numpy_helper
     from onnxmltools.convert import convert_lightgbm
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    floored = lgb.Booster(model_str=_thresholds_to_float32(booster.model_to_string()))
+    floored = _with_float32_thresholds(booster)
     converted = convert_lightgbm(floored, initial_types=[(INPUT, FloatTensorType([None, len(inputs)]))], zipmap=False)
     (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
     trees.name = "trees"
     positive = numpy_helper.from_array(np.array([1]), "positive")
     column = helper.make_node("Gather", [trees.output[1], positive.name], [OUTPUT], name="probability", axis=1)
     return assemble([trees, column], [positive], inputs)
+
+
+def to_text(booster: Any) -> str:
+    """The booster in LightGBM's text format, with the thresholds of the ONNX graph.
+
+    Triton's FIL backend reads it, and rounds thresholds to float32 too. Equal boosters give equal texts.
+    """
+    return str(_with_float32_thresholds(booster).model_to_string())
+
+
+def _with_float32_thresholds(booster: Any) -> Any:
+    import lightgbm as lgb
+
+    return lgb.Booster(model_str=_thresholds_to_float32(booster.model_to_string()))
 
 
 def _thresholds_to_float32(model: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestration.training.lightgbm_onnx import to_onnx
+from orchestration.training.lightgbm_onnx import to_onnx, to_text
 from orchestration.training.recipe import Fitted, Samples
 from serving_gateway.contracts import Input
 
@@ -48,4 +48,5 @@ def fit(samples: Samples, inputs: Sequence[Input]) -> Fitted:
         onnx=to_onnx(booster, inputs),
         scores=np.asarray(booster.predict(samples.vectors), np.float64),
         parameters={**PARAMETERS, "rounds": ROUNDS},
+        trees=to_text(booster),
     )

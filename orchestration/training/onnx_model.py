@@ -78,6 +78,13 @@ def parity(onnx: bytes, vectors: NDArray[np.float32], expected: NDArray[np.float
     return worst
 
 
+def is_trees(onnx: bytes) -> bool:
+    """Whether the graph holds a tree ensemble."""
+    from onnx import load_model_from_string
+
+    return any(node.op_type.startswith("TreeEnsemble") for node in load_model_from_string(onnx).graph.node)
+
+
 def digest(onnx: bytes) -> str:
     """SHA-256 of the artifact, hexadecimal: what a ModelContract names it by."""
     return hashlib.sha256(onnx).hexdigest()

@@ -107,6 +107,7 @@ def train_and_register(
         mlflow,
         fitted.onnx,
         lambda version, run_id: contract_of(version=version, run_id=run_id),
+        trees=fitted.trees,
         alias=alias,
         gates=holdout.gates,
         tags=described,

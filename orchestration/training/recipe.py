@@ -34,12 +34,14 @@ class Fitted:
     """A trained model as ONNX: FP32 `features` [n, k] in, FP32 `score` [n, 1] = P(label = 1) out.
 
     `scores`, float64 [n], are the trainer's own of the samples it saw, before any export; `parameters` are what MLflow
-    shall keep of how it was trained.
+    shall keep of how it was trained. `trees` are the same trees as LightGBM's text, of a recipe that makes trees: on a GPU
+    Triton serves them in the graph's place.
     """
 
     onnx: bytes
     scores: NDArray[np.float64]
     parameters: Mapping[str, Any]
+    trees: str | None = None
 
 
 Recipe = Callable[[Samples, Sequence[Input]], Fitted]

@@ -26,6 +26,7 @@ Alias = Literal["champion", "challenger"]
 
 ARTIFACT = "model"
 HOLDOUT_DAYS = "holdout_days"
+_TREES = "trees"
 # Named here because MLflow would otherwise load the model in a fresh process to find out.
 _REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
 
@@ -36,10 +37,11 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered version: its contract and its ONNX bytes."""
+    """A registered version: its contract, its ONNX bytes, and its trees as LightGBM's text where it was kept with them."""
 
     contract: ModelContract
     onnx: bytes
+    trees: str | None = None
 
 
 def log_training(
@@ -61,8 +63,11 @@ def register(
     gates: GateResult,
     tags: Mapping[str, str],
     description: str,
+    trees: str | None = None,
 ) -> ModelContract:
     """Log the ONNX model to the active run as a new version of `MODEL`; point `alias` at it if it passed its gates.
+
+    `trees` are the same model as LightGBM's text, of a recipe that makes trees.
 
     `contract_of(version, run_id)` builds the contract, which can be written only once MLflow has numbered the version.
     The alias moves last: it never points at a version without its contract. A version that failed its gates is kept,
@@ -75,6 +80,8 @@ def register(
     check_artifact(onnx, contract_of("unregistered", run_id))
     version = _new_version(onnx)
     contract = contract_of(version, run_id)
+    if trees is not None:
+        mlflow.log_text(trees, _trees_path(version))
     mlflow.log_text(contract.to_json().decode(), _contract_path(version))
     client = mlflow.MlflowClient()
     client.update_model_version(MODEL, version, description)
@@ -104,7 +111,7 @@ def _new_version(onnx: bytes) -> str:
 
 
 def fetch(mlflow: Any, version: str) -> Registered:
-    """The contract and the ONNX bytes of a registered version.
+    """What is kept of a registered version.
 
     Raises:
         RegistryError: there is no such version, it has no contract or one that cannot be read, or its artifact is
@@ -115,6 +122,7 @@ def fetch(mlflow: Any, version: str) -> Registered:
     try:
         found = mlflow.MlflowClient().get_model_version(MODEL, version)
         text = mlflow.artifacts.load_text(f"runs:/{found.run_id}/{_contract_path(version)}")
+        trees = _trees(mlflow, found.run_id, version)
         with TemporaryDirectory() as scratch:
             folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=scratch)
             onnx = (Path(folder) / "model.onnx").read_bytes()
@@ -127,7 +135,7 @@ def fetch(mlflow: Any, version: str) -> Registered:
         check_artifact(onnx, contract)
     except ArtifactError as error:
         raise RegistryError(f"{MODEL} version {version} cannot be used: {error}; train again") from error
-    return Registered(contract, onnx)
+    return Registered(contract, onnx, trees)
 
 
 def version_of(mlflow: Any, alias: Alias) -> str | None:
@@ -160,6 +168,18 @@ def holdout_days(mlflow: Any, contract: ModelContract) -> str:
 
 def _contract_path(version: str) -> str:
     return f"contract/{MODEL}_v{version}.json"
+
+
+def _trees_path(version: str) -> str:
+    return f"{_TREES}/{MODEL}_v{version}.txt"
+
+
+def _trees(mlflow: Any, run_id: str, version: str) -> str | None:
+    """None of a network, and of a version from before trees were kept."""
+    path = _trees_path(version)
+    if path not in {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id, _TREES)}:
+        return None
+    return str(mlflow.artifacts.load_text(f"runs:/{run_id}/{path}"))
 
 
 def _signature(onnx: bytes) -> Any:

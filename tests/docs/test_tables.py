@@ -1,5 +1,6 @@
 """The tables of settings and dependencies are complete, and their defaults are the code's."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ from tests.docs.markdown import README, table
 from tests.servers import ROOT
 
 EXAMPLE = (ROOT / ".env.example").read_text()
-BATCH_SOURCE = (ROOT / "orchestration" / "settings.py").read_text()
+BATCH_SOURCE = "".join((ROOT / "orchestration" / file).read_text() for file in ("settings.py", "crons.py"))
 # Read by Dagster itself, and by `make serve`.
 FURTHER = {"DAGSTER_HOME", "CANARY_SPLIT"}
 
@@ -75,7 +76,7 @@ def resolved(batch: BatchSettings) -> list[object]:
     """Fields and properties alike."""
     return [
         batch,
-        *(getattr(batch, name) for name, found in vars(BatchSettings).items() if isinstance(found, property)),
+        *(getattr(batch, name) for name, found in inspect.getmembers(BatchSettings) if isinstance(found, property)),
     ]
 
 

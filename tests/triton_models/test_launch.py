@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from triton_models.backends import Backends
 from triton_models.launch import (
     LOOPBACK,
     ROOT,
@@ -133,6 +134,59 @@ def test_server_listens_on_loopback_only_and_starts_with_nothing_unasked() -> No
 def test_a_container_listens_where_it_is_told() -> None:
     arguments = server_arguments(http=1, grpc=2, metrics=3, models=[], gpu=False, address="0.0.0.0")
     assert {f"--{kind}-address=0.0.0.0" for kind in ("http", "grpc", "metrics")} <= set(arguments)
+
+
+@pytest.mark.parametrize("backends", [Backends.ONNXRUNTIME, Backends.GPU])
+def test_other_backends_than_the_wheels_need_the_images_server(tmp_path: Path, backends: Backends) -> None:
+    done = launch("--home", tmp_path, "--server", tmp_path, TRITON_BACKENDS=backends)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"triton: TRITON_BACKENDS={backends} needs the server of NVIDIA's image, and {tmp_path} holds none."
+    )
+    assert "leave TRITON_BACKENDS out" in done.stderr
+
+
+def test_backends_that_are_none_are_one_clear_error(tmp_path: Path) -> None:
+    done = launch("--home", tmp_path, TRITON_BACKENDS="cuda")
+
+    assert done.returncode == 1
+    assert done.stderr.strip() == "triton: TRITON_BACKENDS must be python, onnxruntime, gpu, got 'cuda'"
+
+
+def test_the_images_server_takes_its_own_backends_the_manifest_and_its_configurations(tmp_path: Path) -> None:
+    server = tmp_path / "opt" / "bin" / "tritonserver"
+    server.parent.mkdir(parents=True)
+    server.write_text('#!/bin/sh\npwd\necho "$@"\n')
+    server.chmod(0o755)
+    (tmp_path / "triton").mkdir()
+    (tmp_path / "triton" / "manifest.json").write_text('["flight_delay_v1"]')
+
+    done = launch("--home", tmp_path, "--server", tmp_path / "opt", TRITON_BACKENDS="gpu")
+
+    folder, arguments = done.stdout.splitlines()
+    assert folder == str(tmp_path / "triton")
+    assert {
+        f"--backend-directory={tmp_path}/opt/backends",
+        "--model-config-name=gpu",
+        "--load-model=flight_delay_v1",
+        "--disable-auto-complete-config",
+    } <= set(arguments.split())
+
+
+def test_the_wheels_server_takes_the_default_configuration() -> None:
+    arguments = server_arguments(http=1, grpc=2, metrics=3, models=[], gpu=False)
+    assert not any(argument.startswith("--model-config-name") for argument in arguments)
+    assert "--backend-directory=backends" in arguments
+
+
+def test_the_launch_needs_nothing_but_the_standard_library() -> None:
+    """NVIDIA's image has its own Python, and none of our packages."""
+    code = "import sys; sys.path.insert(0, '.'); import triton_models.launch"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_port_that_is_no_number_is_one_clear_error(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ BOTH = {"delay_v1": "READY", "delay_v2": "READY"}
     ("loaded", "manifest", "verdict", "part"),
     [
         (BOTH, ["delay_v1", "delay_v2"], "ok", "all 2 published models are loaded"),
+        (BOTH | {"delay_v1_trees": "READY"}, ["delay_v1", "delay_v2"], "ok", "all 2 published models are loaded"),
         ({"delay_v2": "READY"}, ["delay_v1", "delay_v2"], "down", "the baseline delay_v1 is not loaded"),
         ({"delay_v1": "READY"}, ["delay_v1", "delay_v2"], "attention", "delay_v2 is on trial but not loaded"),
         (BOTH, ["delay_v1", "delay_v2", "delay_v3"], "attention", "delay_v3 is published but not loaded"),

@@ -1,5 +1,7 @@
 """What stands ready before the processes start: folders, and where the reports lie."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,11 +9,14 @@ import pytest
 from orchestration.embedded.environment import (
     NotReadyToStartError,
     admin_token_file,
+    check_ports,
     command_environment,
     prepare,
 )
 from orchestration.settings import Settings
 from serving_gateway.settings import Settings as GatewaySettings
+from tests.servers import free_port
+from triton_models.backends import Backends
 
 
 def test_reports_lie_in_the_home_unless_a_setting_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +86,48 @@ def test_a_command_sees_the_homes_and_ports_of_its_platform_and_no_telemetry(tmp
     wanted = {"PLATFORM_HOME": str(tmp_path), "DAGSTER_HOME": f"{tmp_path}/dagster", "REDIS_PORT": "1234"}
     assert wanted.items() <= environment.items()
     assert environment["DO_NOT_TRACK"] == "true"
+
+
+@pytest.fixture
+def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("TRITON_HTTP", "TRITON_GRPC"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("backends", [Backends.ONNXRUNTIME, Backends.GPU])
+@pytest.mark.parametrize("address", [{}, {"TRITON_HTTP": "gpu-box:8100"}])
+def test_backends_that_the_wheels_server_lacks_are_refused_where_no_other_server_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_address: None, backends: Backends, address: dict[str, str]
+) -> None:
+    for name, value in address.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(home=tmp_path, triton_backends=backends)
+
+    refused = f"TRITON_BACKENDS={backends} needs a Triton of NVIDIA's image: set TRITON_HTTP and TRITON_GRPC"
+    with pytest.raises(NotReadyToStartError, match=refused):
+        prepare(settings)
+    with pytest.raises(NotReadyToStartError, match=refused):
+        check_ports(settings)
+
+
+def test_where_another_server_has_the_backends_none_is_started_and_its_ports_may_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_address: None
+) -> None:
+    assert prepare(Settings(home=tmp_path))["TRITON_IS_HERE"] == "true"
+    monkeypatch.setenv("TRITON_HTTP", "127.0.0.1:8100")
+    monkeypatch.setenv("TRITON_GRPC", "127.0.0.1:8101")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {name: free_port() for name in Settings.port_defaults()}
+        settings = Settings(tmp_path, **ports | {"triton_http_port": taken.getsockname()[1]})
+        with pytest.raises(NotReadyToStartError, match="set TRITON_HTTP_PORT to a free port"):
+            check_ports(settings)
+        check_ports(replace(settings, triton_backends=Backends.GPU))
+    assert prepare(replace(settings, triton_backends=Backends.GPU))["TRITON_IS_HERE"] == "false"
+
+
+def test_backends_that_are_none_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_BACKENDS", "cuda")
+    with pytest.raises(ValueError, match="TRITON_BACKENDS must be python, onnxruntime, gpu, got 'cuda'"):
+        Settings.load()

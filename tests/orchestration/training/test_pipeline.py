@@ -61,7 +61,10 @@ def test_alias_is_trained_registered_published_and_answers(settings: Settings) -
 
     assert name == triton_name(result.contract)
     assert published == [name]
-    assert registered(settings, "champion").contract == result.contract
+    found = registered(settings, "champion")
+    assert found.contract == result.contract
+    assert found.trees is not None
+    assert found.trees.startswith("tree\n")
 
 
 @pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 from orchestration.training.artifact import check_artifact
 from orchestration.training.contract import build_contract
 from orchestration.training.evaluation import evaluate
-from orchestration.training.onnx_model import digest, parity, score
+from orchestration.training.onnx_model import digest, is_trees, parity, score
 from orchestration.training.recipe import Fitted, Samples, TrainingDataError, window
 from orchestration.training.recipes import RECIPES, RecipeName
 from serving_gateway.contracts import ModelContract
@@ -80,6 +80,13 @@ def test_the_artifact_is_what_a_contract_may_name(name: RecipeName) -> None:
     onnx = fitted(name).onnx
 
     check_artifact(onnx, contract_of(onnx))
+
+
+@every_recipe
+def test_trees_come_as_text_too(name: RecipeName) -> None:
+    made = fitted(name)
+
+    assert is_trees(made.onnx) == (made.trees is not None) == (name is RecipeName.lightgbm)
 
 
 @every_recipe

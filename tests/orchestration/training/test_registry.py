@@ -15,6 +15,7 @@ from orchestration.training.contract import MODEL, build_contract, triton_name
 from orchestration.training.evaluation import evaluate
 from orchestration.training.figures import importance_bars
 from orchestration.training.gates import Bound, GateResult, Judged
+from orchestration.training.lightgbm_onnx import to_text
 from orchestration.training.registry import Alias, RegistryError, fetch, log_training, register, version_of
 from serving_gateway.contracts import ModelContract
 from tests.servers import MlflowServer
@@ -54,6 +55,15 @@ def registered(mlflow: ModuleType, alias: Alias, **options: object) -> ModelCont
 
 def versions(mlflow: ModuleType) -> list[str]:
     return [found.version for found in mlflow.MlflowClient().search_model_versions(f"name='{MODEL}'")]
+
+
+@pytest.mark.integration
+def test_trees_come_back_as_they_were_and_a_version_without_has_none(mlflow: ModuleType) -> None:
+    text = to_text(synthetic_model().trained.booster)
+    kept, without = registered(mlflow, "champion", trees=text), registered(mlflow, "challenger")
+
+    assert fetch(mlflow, kept.version).trees == text
+    assert fetch(mlflow, without.version).trees is None
 
 
 @pytest.mark.integration
