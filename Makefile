@@ -66,15 +66,19 @@ docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || \
   { echo "No Docker engine with compose answers here. The same platform runs without Docker: make up" >&2; exit 1; }
 endef
 
+# One of the two profiles starts Triton; models are configured for where it runs.
+WITH_TRITON = $(if $(filter 1,$(GPU)),COMPOSE_PROFILES=gpu TRITON_BACKENDS=gpu,COMPOSE_PROFILES=cpu)
+
 .PHONY: compose-up
-compose-up: ## the platform as containers (needs Docker with compose); `make up` needs neither
+compose-up: ## the platform as containers (needs Docker with compose); GPU=1: Triton on a GPU; `make up` needs neither
 	@$(require_docker)
-	@docker compose up --build --detach --wait
+	@sh orchestration/container/secrets.sh
+	@$(WITH_TRITON) docker compose up --build --detach --wait
 
 .PHONY: compose-down
-compose-down: ## stop the containers; what they know stays in their volume
+compose-down: ## stop the containers; what they know stays in their volumes
 	@$(require_docker)
-	@docker compose down
+	@docker compose --profile '*' down
 
 .PHONY: test
 test: check test-unit test-integration test-e2e ## everything that CI runs

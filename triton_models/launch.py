@@ -2,6 +2,8 @@
 
 `python -m triton_models.launch` replaces itself by tritonserver, so a supervisor's signals reach the server itself.
 The server lives in an environment of its own (`.venv-triton`): its wheel wants numpy < 2, the platform numpy 2.
+NVIDIA's image has a server with all backends in /opt/tritonserver: `--installed` names it, and this file, which needs
+the standard library alone, is run by the image's own Python.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
+BACKENDS = Path("backends")
 _ASK = "import sys, sysconfig as s; print('%d.%d' % sys.version_info[:2], s.get_config_var('LIBDIR'), s.get_path('purelib'), sep='\\n')"
 
 
@@ -72,6 +75,18 @@ def inspect_environment(venv: Path) -> ServerEnvironment:
     return found
 
 
+def installed_server(folder: Path) -> Path:
+    """The tritonserver executable of an installation as NVIDIA lays it out: bin/ and backends/.
+
+    Raises:
+        LaunchError: there is none in `folder`.
+    """
+    server = folder / "bin" / "tritonserver"
+    if not server.exists() or not (folder / "backends").is_dir():
+        raise LaunchError(f"{folder} holds no Triton server with backends")
+    return server
+
+
 def build_backends(environment: ServerEnvironment, folder: Path) -> None:
     """Lay out `folder`/python as the server wants it: the backend, its Python module and the stub side by side."""
     backend = folder / "python"
@@ -106,7 +121,14 @@ def published_models(manifest: Path) -> list[str]:
 
 
 def server_arguments(
-    *, http: int, grpc: int, metrics: int, models: list[str], gpu: bool, address: str = LOOPBACK
+    *,
+    http: int,
+    grpc: int,
+    metrics: int,
+    models: list[str],
+    gpu: bool,
+    address: str = LOOPBACK,
+    backends: Path = BACKENDS,
 ) -> list[str]:
     """Command-line flags of tritonserver, to be run in <home>/triton.
 
@@ -118,7 +140,7 @@ def server_arguments(
     """
     flags = {
         "model-repository": "repository",
-        "backend-directory": "backends",
+        "backend-directory": backends,
         "model-control-mode": "explicit",
         "exit-on-error": "false",
         "strict-readiness": "true",
@@ -143,9 +165,15 @@ def main(argv: list[str] | None = None) -> None:
     """Command line. Never returns: this process becomes the server, or exits with the reason why not."""
     options = _parser().parse_args(argv)
     home: Path = options.home.expanduser().resolve()
+    variables, backends = dict(os.environ), BACKENDS
     try:
-        environment = inspect_environment(options.environment.absolute())
-        build_backends(environment, home / "triton" / "backends")
+        if options.installed:
+            server, backends = installed_server(options.installed), options.installed / "backends"
+        else:
+            environment = inspect_environment(options.environment.absolute())
+            build_backends(environment, home / "triton" / BACKENDS)
+            server = environment.server
+            variables |= environment.variables(os.environ.get("PATH", os.defpath))
         models = published_models(home / "triton" / "manifest.json")
     except LaunchError as error:
         sys.exit(f"triton: {error}")
@@ -157,10 +185,10 @@ def main(argv: list[str] | None = None) -> None:
         models=models,
         gpu=Path("/dev/nvidiactl").exists(),
         address=options.address,
+        backends=backends,
     )
-    variables = os.environ | environment.variables(os.environ.get("PATH", os.defpath))
     os.chdir(home / "triton")
-    os.execve(environment.server, [str(environment.server), *arguments], variables)  # noqa: S606
+    os.execve(server, [str(server), *arguments], variables)  # noqa: S606
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,6 +202,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv-triton", help="Triton's environment (default .venv-triton)"
+    )
+    parser.add_argument(
+        "--installed",
+        type=Path,
+        metavar="FOLDER",
+        help="start the server of this folder in its place, with its own backends (NVIDIA's image: /opt/tritonserver)",
     )
     parser.add_argument(
         "--address", default=LOOPBACK, help=f"IP address to listen on (default {LOOPBACK}; in a container 0.0.0.0)"

@@ -1,0 +1,186 @@
+"""Every service that can be a process here is one: started in its order by its own command, and well by its own check.
+
+PostgreSQL is Debian's, Redis and Triton are the wheels', Prometheus and Alertmanager Debian's. Grafana has no package there.
+"""
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orchestration.embedded.alerting import installed
+from tests.containers.compose import OURS, SERVICES, mounts
+from tests.containers.machine import Machine
+from tests.containers.postgres import INITDB, postgres
+from tests.servers import ROOT, until
+from triton_models.launch import build_backends, inspect_environment
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(INITDB is None, reason="no PostgreSQL: as root, apt-get install postgresql"),
+]
+HERE = [*OURS, "redis", "postgres", "triton", *installed()]
+PATIENCE_S = 180.0
+DATABASES = "dagster", "mlflow"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """All of them, up as Compose brings them up: each when what it waits for is well."""
+    folder = tmp_path_factory.mktemp("containers")
+    (folder / "secrets").mkdir()
+    subprocess.run(["sh", ROOT / "orchestration" / "container" / "secrets.sh"], cwd=folder, check=True)
+    for name in ("api_keys", "slack_webhook_url", "pagerduty_routing_key", "jira_token"):
+        (folder / "secrets" / name).symlink_to("none")
+    machine = Machine(folder, {"serving": gateway_environment(folder / "gateway-environment")})
+    with ExitStack() as stack:
+        stack.callback(machine.stop)
+        bring_up(machine, stack)
+        yield machine
+
+
+def bring_up(machine: Machine, stack: ExitStack) -> None:
+    waiting, well, deadline = set(HERE), set[str](), time.monotonic() + PATIENCE_S
+    while waiting or well != set(HERE):
+        for name in sorted(waiting):
+            if all(needed in well for needed in SERVICES[name].get("depends_on", {}) if needed != "triton-gpu"):
+                start(machine, name, stack)
+                waiting.remove(name)
+        well |= {name for name in HERE if name not in waiting | well and is_well(machine, name)}
+        if time.monotonic() > deadline:
+            return  # each test says of its own service how it stands
+        time.sleep(0.2)
+
+
+def start(machine: Machine, name: str, stack: ExitStack) -> None:
+    if name == "postgres":
+        scripts = [ROOT / outside for inside, (outside, _) in mounts(name).items() if inside.endswith(".sql")]
+        stack.enter_context(postgres(machine.ports["5432"], machine.environment(name), scripts))
+    elif name == "triton":
+        machine.start(name, nvidias_layout(machine.root(name) / "opt" / "tritonserver"))
+    else:
+        machine.start(name)
+
+
+def is_well(machine: Machine, name: str) -> bool:
+    if "healthcheck" not in SERVICES[name]:
+        return machine.processes[name].popen.poll() == 0
+    ended = name in machine.processes and machine.processes[name].popen.poll() is not None
+    return not ended and machine.healthy(name)
+
+
+def gateway_environment(folder: Path) -> Path:
+    """An environment of what the gateway's lock names and nothing else; returns its programs' folder."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    lock = (ROOT / "serving_gateway" / "requirements.lock").read_text()
+    for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE):
+        for top in {file.parts[0] for file in importlib.metadata.distribution(name).files or []} - {"..", "__pycache__"}:
+            source = importlib.metadata.distribution(name).locate_file(top)
+            (packages / top).symlink_to(str(source))
+    return folder / "bin"
+
+
+def nvidias_layout(folder: Path) -> dict[str, str]:
+    """The wheel's server as NVIDIA's image has its own; returns what the wheel's needs in its environment."""
+    environment = inspect_environment(ROOT / ".venv-triton")
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "tritonserver").symlink_to(environment.server)
+    build_backends(environment, folder / "backends")
+    return environment.variables(os.environ["PATH"])
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_service_gets_well_by_its_own_check(machine: Machine, name: str) -> None:
+    if name == "postgres":
+        assert machine.healthy(name)
+        return
+    assert name in machine.processes, "what it waits for is not well"
+    assert is_well(machine, name), machine.processes[name].end_of_log()
+
+
+def test_nothing_that_is_ours_is_left_out() -> None:
+    assert set(SERVICES) - set(HERE) - {"prometheus", "alertmanager"} == {"grafana", "triton-gpu"}
+
+
+def test_dagster_and_mlflow_are_in_postgres_and_leave_no_sqlite(machine: Machine) -> None:
+    import psycopg2
+
+    tables = {}
+    for name in DATABASES:
+        with psycopg2.connect(
+            host="127.0.0.1",
+            port=machine.ports["5432"],
+            user="drift",
+            dbname=name,
+            password=(machine.folder / "secrets" / "postgres_password").read_text().strip(),
+        ) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            tables[name] = {table for (table,) in cursor.fetchall()}
+    assert {"runs", "event_logs", "job_ticks"} <= tables["dagster"]
+    assert {"experiments", "registered_models"} <= tables["mlflow"]
+    assert [path for path in (machine.folder / "volumes").rglob("*.db") if path.is_file()] == []
+
+
+def test_the_webserver_has_the_definitions_of_the_code_server(machine: Machine) -> None:
+    query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+    url = f"http://127.0.0.1:{machine.ports['3000']}/graphql"
+    answer = httpx.post(url, json={"query": query}, timeout=30, trust_env=False).json()
+    assert answer["data"]["repositoriesOrError"]["nodes"] != []
+
+
+def test_the_drawn_admin_token_opens_the_rollout_and_no_other_does(machine: Machine) -> None:
+    url = f"http://127.0.0.1:{machine.ports['8000']}/rollout/rollback"
+    token = (machine.folder / "secrets" / "admin_token").read_text().strip()
+    status = {
+        given: httpx.post(
+            url, json={"reason": "a look"}, headers={"authorization": f"Bearer {given}"}, timeout=10, trust_env=False
+        ).status_code
+        for given in (token, "another")
+    }
+    assert status["another"] in (401, 403)
+    assert status[token] not in (401, 403)
+
+
+def test_what_is_published_is_loaded_when_triton_alone_starts_again(machine: Machine) -> None:
+    """Explicit mode starts empty: the manifest of the volume is what a restart knows."""
+    models = machine.folder / "volumes" / "models"
+    version = models / "repository" / "echo" / "1"
+    version.mkdir(parents=True)
+    tensor = '[ { name: "%s" data_type: TYPE_FP32 dims: [ 1 ] } ]'
+    (version.parent / "config.pbtxt").write_text(
+        f'name: "echo"\nbackend: "python"\ninput {tensor % "x"}\noutput {tensor % "y"}\n'
+    )
+    (version / "model.py").write_text(
+        "class TritonPythonModel:\n    def execute(self, requests):\n        raise NotImplementedError\n"
+    )
+    (models / "manifest.json").write_text(json.dumps(["echo"]))
+    url = f"http://127.0.0.1:{machine.ports['8100']}/v2/models/echo/ready"
+    assert httpx.get(url, trust_env=False).status_code != 200
+
+    old = machine.processes["triton"].popen
+    old.terminate()
+    old.wait(30)
+    machine.start("triton", inspect_environment(ROOT / ".venv-triton").variables(os.environ["PATH"]))
+
+    until(lambda: machine.healthy("triton"), "Triton is well again", timeout_s=60)
+    assert httpx.get(url, trust_env=False).status_code == 200
+
+
+def test_nothing_is_written_outside_of_volumes_and_memory(machine: Machine) -> None:
+    """The root file systems are read-only."""
+    for name in set(HERE) - {"postgres"}:
+        root = machine.root(name)
+        written = {path for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+        beside = {path for path in written if not path.is_relative_to(root / "tmp") and "opt" not in path.parts}
+        assert beside == set(), name
