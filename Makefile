@@ -95,7 +95,7 @@ test-unit: setup prometheus ## pure and fast
 	@$(PYTEST_BESIDE) -m "not integration and not e2e and not regression and not full"
 
 .PHONY: test-integration
-test-integration: setup prometheus ## each part against real Redis, Triton, MLflow
+test-integration: setup prometheus postgres ## each part against real Redis, Triton, MLflow
 	@$(PYTEST_BESIDE) -m "integration and not full"
 
 .PHONY: test-regression
@@ -154,6 +154,17 @@ prometheus:
 	elif [ -n "$$missing" ]; then \
 	  echo "No alerts: what needs them is skipped. As root: apt-get install" $$missing; \
 	fi
+
+# What Dagster's and MLflow's databases are in the containers; here only a test of theirs needs it. Debian starts a server
+# when it installs one: not wanted here.
+POSTGRES_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin))
+
+.PHONY: postgres
+postgres:
+	@PATH="$$PATH:$(POSTGRES_BIN)" command -v initdb >/dev/null || { [ "$$(id -u)" = 0 ] && echo "Installing postgresql" && \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends postgresql >/dev/null && \
+	  { systemctl disable --quiet --now postgresql 2>/dev/null || true; }; } || \
+	  echo "No PostgreSQL: the containers' services are not started as processes. As root: apt-get install postgresql"
 
 # What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
 define missing_packages

@@ -1,9 +1,9 @@
-"""Start the Triton server that the `nvidia-pytriton` wheel carries, with every published model loaded.
+"""Start Triton with every published model loaded: the server that the `nvidia-pytriton` wheel carries, or NVIDIA's image's.
 
 `python -m triton_models.launch` replaces itself by tritonserver, so a supervisor's signals reach the server itself.
-The server lives in an environment of its own (`.venv-triton`): its wheel wants numpy < 2, the platform numpy 2.
-NVIDIA's image has a server with all backends in /opt/tritonserver: `--installed` names it, and this file, which needs
-the standard library alone, is run by the image's own Python.
+The wheel's server lives in an environment of its own (`.venv-triton`): its wheel wants numpy < 2, the platform numpy 2.
+Where TRITON_BACKENDS asks for more than its Python backend, it is the image's server, and this file needs nothing but the
+image's own Python and the folder it stands in.
 """
 
 import argparse
@@ -14,9 +14,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from triton_models.backends import Backends
+
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
-BACKENDS = Path("backends")
+IMAGE_SERVER = Path("/opt/tritonserver")
 _ASK = "import sys, sysconfig as s; print('%d.%d' % sys.version_info[:2], s.get_config_var('LIBDIR'), s.get_path('purelib'), sep='\\n')"
 
 
@@ -75,18 +77,6 @@ def inspect_environment(venv: Path) -> ServerEnvironment:
     return found
 
 
-def installed_server(folder: Path) -> Path:
-    """The tritonserver executable of an installation as NVIDIA lays it out: bin/ and backends/.
-
-    Raises:
-        LaunchError: there is none in `folder`.
-    """
-    server = folder / "bin" / "tritonserver"
-    if not server.exists() or not (folder / "backends").is_dir():
-        raise LaunchError(f"{folder} holds no Triton server with backends")
-    return server
-
-
 def build_backends(environment: ServerEnvironment, folder: Path) -> None:
     """Lay out `folder`/python as the server wants it: the backend, its Python module and the stub side by side."""
     backend = folder / "python"
@@ -128,9 +118,12 @@ def server_arguments(
     models: list[str],
     gpu: bool,
     address: str = LOOPBACK,
-    backends: Path = BACKENDS,
+    backends: Backends = Backends.PYTHON,
+    backend_directory: Path = Path("backends"),
 ) -> list[str]:
     """Command-line flags of tritonserver, to be run in <home>/triton.
+
+    `backends` chooses among the configurations of each model.
 
     Paths are relative, for the Python backend puts them unquoted into a shell command: a home with a space would hang
     every load.
@@ -140,7 +133,7 @@ def server_arguments(
     """
     flags = {
         "model-repository": "repository",
-        "backend-directory": backends,
+        "backend-directory": backend_directory,
         "model-control-mode": "explicit",
         "exit-on-error": "false",
         "strict-readiness": "true",
@@ -158,24 +151,39 @@ def server_arguments(
     }
     # config.pbtxt is complete; having it completed would start every backend twice.
     arguments = ["--disable-auto-complete-config", *(f"--{name}={value}" for name, value in flags.items())]
+    if backends is not Backends.PYTHON:
+        arguments.append(f"--model-config-name={backends}")
     return arguments + [f"--load-model={name}" for name in models]
+
+
+def image_server(folder: Path, backends: Backends) -> Path:
+    """The executable of the server in `folder`. Raises LaunchError where there is none."""
+    server = folder / "bin" / "tritonserver"
+    if not server.exists():
+        raise LaunchError(
+            f"TRITON_BACKENDS={backends} needs the server of NVIDIA's image, and {folder} holds none. The wheel's server has "
+            "only the Python backend: leave TRITON_BACKENDS out to start that one"
+        )
+    return server
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line. Never returns: this process becomes the server, or exits with the reason why not."""
     options = _parser().parse_args(argv)
     home: Path = options.home.expanduser().resolve()
-    variables, backends = dict(os.environ), BACKENDS
+    variables, backend_directory = dict(os.environ), Path("backends")
     try:
-        if options.installed:
-            server, backends = installed_server(options.installed), options.installed / "backends"
-        else:
+        backends = Backends.of(os.environ.get("TRITON_BACKENDS"))
+        if backends is Backends.PYTHON:
             environment = inspect_environment(options.environment.absolute())
-            build_backends(environment, home / "triton" / BACKENDS)
+            build_backends(environment, home / "triton" / backend_directory)
             server = environment.server
             variables |= environment.variables(os.environ.get("PATH", os.defpath))
+        else:
+            server = image_server(options.server.absolute(), backends)
+            backend_directory = server.parents[1] / "backends"
         models = published_models(home / "triton" / "manifest.json")
-    except LaunchError as error:
+    except (LaunchError, ValueError) as error:
         sys.exit(f"triton: {error}")
     (home / "triton" / "repository").mkdir(parents=True, exist_ok=True)
     arguments = server_arguments(
@@ -186,6 +194,7 @@ def main(argv: list[str] | None = None) -> None:
         gpu=Path("/dev/nvidiactl").exists(),
         address=options.address,
         backends=backends,
+        backend_directory=backend_directory,
     )
     os.chdir(home / "triton")
     os.execve(server, [str(server), *arguments], variables)  # noqa: S606
@@ -204,10 +213,10 @@ def _parser() -> argparse.ArgumentParser:
         "--environment", type=Path, default=ROOT / ".venv-triton", help="Triton's environment (default .venv-triton)"
     )
     parser.add_argument(
-        "--installed",
+        "--server",
         type=Path,
-        metavar="FOLDER",
-        help="start the server of this folder in its place, with its own backends (NVIDIA's image: /opt/tritonserver)",
+        default=IMAGE_SERVER,
+        help=f"folder of the server where TRITON_BACKENDS is not python (default {IMAGE_SERVER}, as in NVIDIA's image)",
     )
     parser.add_argument(
         "--address", default=LOOPBACK, help=f"IP address to listen on (default {LOOPBACK}; in a container 0.0.0.0)"

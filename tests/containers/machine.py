@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestration.settings import Settings
-from tests.containers.compose import SERVICES, check, interpolated, mounts
+from tests.containers.compose import OURS, SERVICES, check, interpolated, mounts
+from tests.containers.test_images import STAGES
 from tests.servers import BIN, ROOT, free_port
 
 # Ports inside that no setting of ours names.
@@ -38,7 +39,7 @@ class Process:
 
 @dataclass
 class Machine:
-    """`folder` holds everything; `pythons` names an environment other than this one for a service."""
+    """`folder` holds everything; `pythons` names an environment other than this one for an image of ours."""
 
     folder: Path
     pythons: Mapping[str, Path] = field(default_factory=dict)
@@ -48,6 +49,17 @@ class Machine:
     def __post_init__(self) -> None:
         defaults = {str(port) for port in Settings.port_defaults().values()}
         self.ports = {port: str(free_port()) for port in sorted(defaults | set(FURTHER_PORTS))}
+
+    def image(self, service: str) -> Path:
+        """The working directory: for a service of ours, a folder of what its image copies from the checkout."""
+        definition = SERVICES[service]
+        if service not in OURS:
+            return self.root(service) / definition.get("working_dir", "/").removeprefix("/")
+        folder = self.folder / "images" / definition["image"]
+        if not folder.exists():
+            for source in STAGES[definition["build"]["target"]].copied():
+                _copy(ROOT / source, folder / source)
+        return folder
 
     def root(self, service: str) -> Path:
         """What stands for the service's own file system, with what it mounts."""
@@ -86,10 +98,10 @@ class Machine:
         """What the image sets, and what the file sets: nothing of this process but where its programs are."""
         given = interpolated(SERVICES[service].get("environment", {}), self.variables)
         ports = {name.upper(): self.ports[str(port)] for name, port in Settings.port_defaults().items()}
-        python = self.pythons.get(service, BIN)
+        python = self.pythons.get(SERVICES[service]["image"], BIN)
         image = {
             "PATH": f"{python}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.image(service)),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self.root(service) / "tmp"),
@@ -109,7 +121,7 @@ class Machine:
         with log.open("ab") as output:
             popen = subprocess.Popen(
                 self.command(service),
-                cwd=ROOT,
+                cwd=self.image(service),
                 env={**self.environment(service), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -123,20 +135,30 @@ class Machine:
         environment = self.environment(service)
         words = self.words(service, check(service))
         words[0] = shutil.which(words[0], path=environment["PATH"]) or sys.exit(f"{words[0]} is not on PATH")
-        done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            words, cwd=self.image(service), env=environment, capture_output=True, timeout=60, check=False
+        )
         return done.returncode == 0
 
     def stop(self) -> None:
-        """End every process and what it started, the last one first."""
-        for ask, timeout_s in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+        """End every process and what it started."""
+        for ask, timeout_s in ((signal.SIGTERM, 6.0), (signal.SIGKILL, 5.0)):  # Dagster's daemon takes its time
             deadline = time.monotonic() + timeout_s
-            for process in reversed(self.processes.values()):
+            for process in self.processes.values():
                 _signal(process.popen.pid, ask)
             for process in self.processes.values():
                 try:
                     process.popen.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     continue
+
+
+def _copy(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copyfile(source, place)
 
 
 def _signal(group: int, ask: signal.Signals) -> None:

@@ -1,6 +1,5 @@
 """A PostgreSQL of Debian's, made as the official image makes one when its volume is new."""
 
-import glob
 import os
 import shutil
 import subprocess
@@ -9,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-_BIN = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)), "")
-INITDB = shutil.which("initdb") or shutil.which("initdb", path=_BIN)
+_DEBIANS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+INITDB = shutil.which("initdb") or shutil.which("initdb", path=os.pathsep.join(_DEBIANS))
 
 
 @contextmanager

@@ -1,207 +1,233 @@
-"""docker-compose.yml, as far as it can be checked without a Docker engine: names, ports, commands that exist."""
+"""docker-compose.yml, as far as it can be checked without a Docker engine: its schema, its order, its limits, its names."""
 
-import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from orchestration.settings import Settings
 from serving_gateway.settings import Settings as GatewaySettings
+from tests.containers.compose import COMPOSE, FILE, FOREIGN, OURS, SERVICES, check, interpolated, mounts, port_inside
+from tests.docs.markdown import PAGES
 from tests.docs.test_tables import resolved, variables
-from tests.servers import BIN, ROOT
+from tests.servers import ROOT
 
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, Any] = COMPOSE["services"]
-DOCKERFILE = Path("orchestration") / "container" / "Dockerfile"
-IMAGE = (ROOT / DOCKERFILE).read_text()
-# Ports of the embedded profile that containers keep to themselves.
-INSIDE = {"code_server_port"}
-# Those of processes that no container runs yet.
-ABSENT = {"prometheus_port", "alertmanager_port"}
-# Folders and files of the machine outside, what `make serve` alone reads, and what Alertmanager has as secrets of its own.
+ANYWHERE = 3001  # Grafana's, which no setting of ours moves
+# Folders and files of the machine outside, what `make serve` alone reads, and secrets that are not files.
 OUTSIDE = {
-    "PAGERDUTY_ROUTING_KEY_FILE",
-    "PAGERDUTY_URL",
     "FLIGHTS_SOURCE",
     "REPORTS_PATH",
     "DRIFT_REFERENCE_PATH",
     "DRIFT_CURRENT_PATH",
     "CANARY_SPLIT",
+    "ADMIN_TOKEN",
+    "SLACK_WEBHOOK_URL",
 }
-
-
-def commands() -> list[tuple[str, str]]:
-    """(service, command) of every process and health check, the shell's `a && exec b` taken apart."""
-    found = []
-    for name, service in SERVICES.items():
-        for text in (service["command"], service["healthcheck"]["test"]):
-            words = shlex.split(text)
-            parts = re.split(r" && (?:exec )?", words[2]) if words[:2] == ["sh", "-c"] else [text]
-            found += [(name, part) for part in parts]
-    return found
-
-
-def published() -> Iterator[tuple[str, str, str]]:
-    for service in SERVICES.values():
-        for port in service.get("ports", []):
-            address, outside, inside = port.split(":")
-            yield address, outside, inside
 
 
 def test_no_key_stands_twice() -> None:
     """Compose refuses such a file; Python's reader takes the last one."""
-    nodes: list[yaml.Node] = [yaml.compose((ROOT / "docker-compose.yml").read_text())]
-    for node in nodes:
+    nodes: list[yaml.Node] = [yaml.compose(FILE.read_text())]
+    seen = 0
+    while nodes:
+        node = nodes.pop()
+        seen += 1
         if isinstance(node, yaml.MappingNode):
             keys = [key.value for key, _ in node.value]
             assert len(keys) == len(set(keys)), keys
             nodes += [value for _, value in node.value]
-    assert len(nodes) > 100
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+    assert seen > 500
 
 
-def test_the_services_are_the_embedded_profiles_processes() -> None:
-    embedded = set(re.findall(r"^\[program:([\w-]+)\]", (ROOT / "supervisord.conf").read_text(), re.MULTILINE))
+def schema_says(path: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_file_is_of_the_compose_specification(tmp_path: Path) -> None:
+    done = schema_says(FILE)
+    assert done.returncode == 0, done.stdout
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(FILE.read_text().replace("    shm_size:", "    shared_memory:", 1))
+    assert "shared_memory" in schema_says(broken).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "unset", "empty", "given"),
+    [
+        ("${A-b}", "b", "", "x"),
+        ("${A:-b}", "b", "b", "x"),
+        ("${A+b}", "", "b", "b"),
+        ("${A:+b}", "", "", "b"),
+        ("a ${A-} c", "a  c", "a  c", "a x c"),
+    ],
+)
+def test_variables_are_put_in_as_compose_does(text: str, unset: str, empty: str, given: str) -> None:
+    values = [interpolated({"k": [text]}, variables) for variables in ({}, {"A": ""}, {"A": "x"})]
+    assert values == [{"k": [unset]}, {"k": [empty]}, {"k": [given]}]
+
+
+def test_no_other_form_of_variable_is_in_the_file() -> None:
+    assert "$" not in str(interpolated(COMPOSE, {}))
+
+
+def test_the_services_are_the_embedded_profiles_processes_and_what_they_need() -> None:
+    supervised = "".join(path.read_text() for path in (ROOT / "supervisord.conf", *ROOT.glob("observability/*/*.conf")))
+    embedded = set(re.findall(r"^\[program:([\w-]+)\]", supervised, re.MULTILINE))
     here = {"gateway": "serving", "code-server": "dagster-code", "webserver": "dagster", "daemon": "dagster-daemon"}
-    assert {here.get(program, program) for program in embedded} == set(SERVICES)
-
-
-def test_every_port_is_published_on_loopback_as_it_is_without_docker() -> None:
-    ports = list(published())
-    assert {address for address, _, _ in ports} == {"127.0.0.1"}
-    assert all(outside == inside for _, outside, inside in ports)
-    wanted = {port for name, port in Settings.port_defaults().items() if name not in INSIDE | ABSENT}
-    assert {int(outside) for _, outside, _ in ports} == wanted
+    besides = {"setup", "postgres", "grafana", "triton-gpu"}
+    assert {here.get(program, program) for program in embedded} | besides == set(SERVICES)
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_of_the_one_image_and_says_when_it_is_well(name: str) -> None:
+def test_a_service_has_few_rights_and_bounds(name: str) -> None:
     service = SERVICES[name]
-    assert (service["image"], service["build"]) == ("drift-platform", {"context": ".", "dockerfile": str(DOCKERFILE)})
-    assert (ROOT / DOCKERFILE).exists()
-    assert service["healthcheck"]["test"]
-    assert set(service.get("depends_on", {})) <= set(SERVICES)
-    assert service["volumes"] == ["state:/state"]
+    user, group = service["user"].split(":")
+    assert int(user) > 0
+    assert group.isdigit()
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices"} & set(service)
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert service["restart"] == ("on-failure:3" if name == "setup" else "unless-stopped")
+    limits = service["deploy"]["resources"]["limits"]
+    assert re.fullmatch(r"\d+[mg]", limits["memory"])
+    assert 0 < float(limits["cpus"]) <= 2  # an engine refuses more than its machine has
+    assert limits["pids"] > 0
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_finds_its_neighbours_by_names_that_are_there(name: str) -> None:
-    environment = SERVICES[name]["environment"]
-    hosts = {re.sub(r"^\w+://", "", v).split(":")[0] for k, v in environment.items() if re.search(r":\d+", str(v))}
-    in_a_link = {"127.0.0.1"} if name == "serving" else set()  # what the page links to is opened outside
-    assert hosts - in_a_link <= set(SERVICES)
-    assert {"REDIS_URL", "TRITON_HTTP", "TRITON_GRPC", "MLFLOW_TRACKING_URI", "GATEWAY_URL"} <= set(environment)
-    assert environment["PLATFORM_HOME"] == "/state"
+@pytest.mark.parametrize("name", FOREIGN)
+def test_an_image_of_others_is_pinned(name: str) -> None:
+    _, colon, tag = SERVICES[name]["image"].rpartition(":")
+    assert colon
+    assert re.match(r"v?\d+\.\d+", tag)
 
 
-@pytest.mark.parametrize(("service", "command"), commands(), ids=lambda value: value[:40])
-def test_a_command_exists(service: str, command: str) -> None:
-    program, *arguments = shlex.split(command)
-    if program == "curl":
-        assert "curl" in IMAGE
-        assert f":{SERVICES[service]['ports'][0].split(':')[1]}/" in command
-        return
-    assert (BIN / program).exists(), f"{program} is not in the environment that the image has"
-    if arguments[:1] == ["-m"]:
-        from importlib.util import find_spec
-
-        assert find_spec(arguments[1]) is not None
+def test_every_port_is_published_on_loopback_as_it_is_without_docker_and_is_one_that_the_pages_name() -> None:
+    published = [text for name in SERVICES if name != "triton-gpu" for text in SERVICES[name].get("ports", [])]
+    assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", text) for text in published)
+    ports = [int(text.split(":")[2]) for text in published]
+    assert len(ports) == len(set(ports))
+    named = {int(port) for page in PAGES for port in re.findall(r"://127\.0\.0\.1:(\d+)", page.read_text())}
+    assert set(ports) == named & ({*Settings.port_defaults().values()} | {ANYWHERE})
+    assert SERVICES["triton-gpu"]["ports"] == SERVICES["triton"]["ports"]
 
 
-@pytest.mark.integration
-def test_options_that_the_embedded_profile_does_not_use_are_known() -> None:
-    """The others are proven by every start of the platform."""
-    proven = (ROOT / "supervisord.conf").read_text()
-    new = {
-        command: {o for o in shlex.split(command) if o.startswith("--") and o not in proven}
-        for _, command in commands()
-        if command.startswith("python")
-    }
-    asked = {"triton_models.launch": ["--help"], "mlflow": ["server", "--help"]}
-    assert {shlex.split(command)[2] for command, options in new.items() if options} == set(asked)
-    for command, options in new.items():
-        module = shlex.split(command)[2]
-        if options:
-            start = [sys.executable, "-m", module, *asked[module]]
-            told = subprocess.run(start, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-            assert {o for o in options if o not in told} == set()
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "setup"])
+def test_a_service_says_when_it_is_well(name: str) -> None:
+    health = SERVICES[name]["healthcheck"]
+    assert {"interval", "timeout", "retries", "start_period"} <= set(health)
+    for port in set(re.findall(r"127\.0\.0\.1:(\d+)", " ".join(check(name)))):
+        assert port in port_inside(name)
 
 
-def test_the_image_runs_as_nobody_special_and_holds_no_state() -> None:
-    users = re.findall(r"^USER (\w+)$", IMAGE, re.MULTILINE)
-    assert users[-1] == "drift"
-    ignored = (ROOT / f"{DOCKERFILE}.dockerignore").read_text().split()
-    assert {".local", ".venv", ".venv-triton", ".git", ".env"} <= set(ignored)
-    for source in re.findall(r"^COPY --chown=drift (.+) \S+$", IMAGE, re.MULTILINE):
-        assert all((ROOT / part).exists() for part in source.split())
+def test_the_order_has_no_circle_and_waits_for_what_can_be_waited_for() -> None:
+    needs = {name: service.get("depends_on", {}) for name, service in SERVICES.items()}
+    order = list(TopologicalSorter(needs).static_order())
+    assert set(order) == set(SERVICES)
+    for name, needed in needs.items():
+        for other, how in needed.items():
+            ends = how["condition"] == "service_completed_successfully"
+            assert ends == (other == "setup"), (name, other)
+            # a service of a profile that is not chosen is not waited for
+            assert (how.get("required", True) is False) == ("profiles" in SERVICES[other])
 
 
-def test_nothing_in_the_files_is_a_secret() -> None:
-    passed_on = re.compile(r"(\w+): \$\{\1-\}")
-    text = passed_on.sub("", yaml.dump(SERVICES)) + IMAGE
-    assert not re.search(r"password|secret:|token|api_key", text, re.IGNORECASE)
+def test_every_volume_is_declared_and_every_file_is_there() -> None:
+    used = set()
+    for name in SERVICES:
+        for outside, writable in mounts(name).values():
+            if outside.startswith("./"):
+                assert (ROOT / outside).exists(), outside
+                assert not writable, outside
+            else:
+                used.add(outside)
+    assert used == set(COMPOSE["volumes"])
 
 
-def test_a_file_of_settings_that_holds_one_is_not_kept() -> None:
-    """.env.example tells people to make it."""
-    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+def test_who_only_reads_cannot_write() -> None:
+    writers: dict[str, set[str]] = {}
+    for name in SERVICES:
+        for outside, writable in mounts(name).values():
+            if writable:
+                writers.setdefault(outside, set()).add(name)
+    platform = {"setup", "updater", "incidents", "dagster-code", "dagster", "dagster-daemon"}
+    assert {volume: names for volume, names in writers.items() if len(names) > 1} == dict.fromkeys(
+        ("state", "models", "reports"), platform
+    )
+    assert writers["alerting"] == {"setup"}
 
 
-@pytest.mark.parametrize("name", SERVICES)
+def addresses() -> Iterator[tuple[str, str, str]]:
+    """(who, host, port) of every neighbour that a service is told of; what a browser opens is outside."""
+    for name, service in SERVICES.items():
+        told = [*service.get("environment", {}).values(), *service.get("command", [])]
+        for text in map(str, told):
+            for host, port in re.findall(r"([\w-]+):(\d{4,5})\b", text):
+                if host not in ("localhost", "1", "0"):  # the last parts of 127.0.0.1 and 0.0.0.0
+                    yield name, host, port
+
+
+def listens(name: str) -> set[str]:
+    """The ports that a service's command, check or defaults name."""
+    text = " ".join([*SERVICES[name].get("command", []), *check(name), *port_inside(name)])
+    triton = {"8101", "8102"} if name == "triton" else set()
+    return set(re.findall(r"(?<![\d.])\d{4}(?!\d)", text)) | triton
+
+
+def test_a_service_finds_its_neighbours_by_names_that_are_there() -> None:
+    found = list(addresses())
+    assert len(found) > 30
+    assert [(who, host, port) for who, host, port in found if host not in SERVICES or port not in listens(host)] == []
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "DAGSTER_HOME" in SERVICES[name]["environment"]])
 def test_every_setting_is_fixed_or_passed_on(name: str) -> None:
     fixed_ports = {port.upper() for port in Settings.port_defaults()}
     environment = SERVICES[name]["environment"]
     assert variables() - set(environment) - fixed_ports - {"GATEWAY_HOST", "GATEWAY_ID"} == OUTSIDE
 
 
+def test_every_service_of_ours_has_the_settings() -> None:
+    assert all("DAGSTER_HOME" in SERVICES[name]["environment"] for name in OURS)
+
+
 def test_what_is_passed_on_empty_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    passed = [key for key, value in COMPOSE["x-service"]["environment"].items() if value == f"${{{key}-}}"]
-    assert {"SLACK_WEBHOOK_URL", "REFLEX", "GATEWAY_MAX_ROWS"} <= set(passed)
+    given = COMPOSE["x-platform"]["environment"]
+    passed = [key for key, value in given.items() if re.fullmatch(rf"\${{{key}(-|:\+[\w/]+)}}", value)]
+    assert {"SLACK_WEBHOOK_URL_FILE", "JIRA_TOKEN_FILE", "REFLEX", "GATEWAY_MAX_ROWS"} <= set(passed)
     for key in passed:
         monkeypatch.delenv(key, raising=False)
     batch, gateway = resolved(Settings.load()), GatewaySettings.load({})
     for key in passed:
+        assert interpolated(given[key], {}) == ""
         monkeypatch.setenv(key, "")
     assert resolved(Settings.load()) == batch
     assert GatewaySettings.load(dict.fromkeys(passed, "")) == gateway
 
 
-@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose (Debian's will do)")
+def test_a_gpu_is_reserved_by_its_profile_alone_and_answers_to_the_same_name() -> None:
+    assert (SERVICES["triton"]["profiles"], SERVICES["triton-gpu"]["profiles"]) == (["cpu"], ["gpu"])
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["triton", "triton-gpu"]
+    reserved = {name for name in SERVICES if "reservations" in SERVICES[name]["deploy"]["resources"]}
+    assert reserved == {"triton-gpu"}
+    assert SERVICES["triton-gpu"]["networks"]["default"]["aliases"] == ["triton"]
+    for same in ("image", "command", "user", "volumes", "healthcheck"):
+        assert SERVICES["triton-gpu"][same] == SERVICES["triton"][same]
+
+
 def test_docker_compose_reads_it() -> None:
-    command = ["docker-compose", "-f", "docker-compose.yml", "config", "-q"]
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker with compose here")
+    command = ["docker", "compose", "--profile", "*", "config", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("target", ["compose-up", "compose-down"])
-def test_without_an_engine_make_says_what_to_do_instead(target: str, tmp_path: Path) -> None:
-    """Docker's client may be there; only its engine counts."""
-    docker = tmp_path / "docker"
-    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2; exit 1\n")
-    docker.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["make", "-s", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0
-    assert "make up" in done.stderr
-    assert "Cannot connect" not in done.stdout + done.stderr
-
-
-def test_with_an_engine_make_starts_and_stops_the_containers(tmp_path: Path) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\necho "docker $*"\n')
-    docker.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    for target, command in (("compose-up", "up --build --detach --wait"), ("compose-down", "down")):
-        done = subprocess.run(
-            ["make", "-s", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        assert done.stdout == f"docker compose {command}\n"
