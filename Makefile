@@ -107,7 +107,7 @@ test-e2e: setup chromium prometheus ## the whole stack, the demo included
 	@$(PYTEST) --numprocesses 3 -m "e2e and not full"
 
 .PHONY: test-full
-test-full: setup prometheus ## what is too long for every change: a whole year in one run, and the like
+test-full: setup prometheus postgres ## what is too long for every change: a whole year in one run, and the like
 	@$(PYTEST) -m full
 
 .PHONY: bench

@@ -13,7 +13,7 @@ import yaml
 from orchestration.settings import Settings
 from serving_gateway.settings import Settings as GatewaySettings
 from tests.containers.compose import COMPOSE, FILE, FOREIGN, OURS, SERVICES, check, interpolated, mounts, port_inside
-from tests.docs.markdown import PAGES
+from tests.docs.markdown import PAGES, table
 from tests.docs.test_tables import resolved, variables
 from tests.servers import ROOT
 
@@ -223,6 +223,16 @@ def test_a_gpu_is_reserved_by_its_profile_alone_and_answers_to_the_same_name() -
     assert SERVICES["triton-gpu"]["networks"]["default"]["aliases"] == ["triton"]
     for same in ("image", "command", "user", "volumes", "healthcheck"):
         assert SERVICES["triton-gpu"][same] == SERVICES["triton"][same]
+
+
+def test_the_page_names_every_service_with_its_image_and_its_address() -> None:
+    rows = table(ROOT / "docs" / "containers.md", "What is where").items()
+    told = {name: cells for names, cells in rows for name in re.findall(r"[\w-]+", names)}
+    assert {name: image.strip("`") for name, (image, _, _) in told.items()} == {
+        name: service["image"].partition(":")[0] for name, service in SERVICES.items()
+    }
+    ports = {name: set(re.findall(r":(\d+)>", where)) for name, (_, _, where) in told.items()}
+    assert ports == {name: port_inside(name) for name in SERVICES}
 
 
 def test_docker_compose_reads_it() -> None:

@@ -73,9 +73,9 @@ def with_password(tmp_path: Path, password: str) -> Path:
         "POSTGRES_PASSWORD_FILE": str(tmp_path / "password"),
         "PGPASSFILE": str(tmp_path / "pgpass"),
     }
-    command = ["sh", CONTAINER / "with-password.sh", "sh", "-c", 'echo "$0 $PGPASSFILE"', "a b"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == f"a b {tmp_path / 'pgpass'}\n"
+    command = ["sh", CONTAINER / "with-password.sh", "sh", "-c", 'echo "$0 $PGPASSFILE $(umask)"', "a b"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, umask=0o022)
+    assert done.stdout == f"a b {tmp_path / 'pgpass'} 0022\n", "others read what it writes"
     return tmp_path / "pgpass"
 
 

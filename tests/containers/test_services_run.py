@@ -27,11 +27,11 @@ from triton_models.launch import build_backends, inspect_environment
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(INITDB is None, reason="no PostgreSQL: as root, apt-get install postgresql"),
 ]
 HERE = [*OURS, "redis", "postgres", "triton", *installed()]
-PATIENCE_S = 180.0
+PATIENCE_S = 420.0  # of a machine that is busy; where nobody else works it takes one
 DATABASES = "dagster", "mlflow"
 
 
@@ -108,8 +108,8 @@ def gateway_environment(folder: Path) -> Path:
             "..",
             "__pycache__",
         }:
-            source = importlib.metadata.distribution(name).locate_file(top)
-            (packages / top).symlink_to(str(source))
+            if not (packages / top).exists():  # a namespace is shared
+                (packages / top).symlink_to(str(importlib.metadata.distribution(name).locate_file(top)))
     return folder / "bin"
 
 
@@ -159,6 +159,28 @@ def test_the_webserver_has_the_definitions_of_the_code_server(machine: Machine) 
     url = f"http://127.0.0.1:{machine.ports['3000']}/graphql"
     answer = httpx.post(url, json={"query": query}, timeout=30, trust_env=False).json()
     assert answer["data"]["repositoriesOrError"]["nodes"] != []
+
+
+@pytest.mark.full
+def test_runs_write_to_the_volumes_and_are_kept_in_postgres(machine: Machine) -> None:
+    """A day becomes features, and Feast's definitions are applied, as `docker compose exec dagster-code` does it."""
+    environment, image = machine.environment("dagster-code"), machine.image("dagster-code")
+    dagster = ["dagster", "asset", "materialize", "-m", "orchestration.definitions", "--select"]
+    for asked in (
+        ["raw_flights,raw_weather,feature_views,training_rows", "--partition", "2013-05-02"],
+        ["feature_registry"],
+    ):
+        done = subprocess.run(
+            [*dagster, *asked], cwd=image, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    state = machine.folder / "volumes" / "state"
+    assert list((state / "lake").rglob("*.parquet"))
+    assert (state / "feast" / "registry.sqlite").exists()
+    query = "{ runsOrError(filter: {statuses: [SUCCESS]}) { ... on Runs { results { runId } } } }"
+    url = f"http://127.0.0.1:{machine.ports['3000']}/graphql"
+    runs = httpx.post(url, json={"query": query}, timeout=30, trust_env=False).json()["data"]["runsOrError"]["results"]
+    assert len(runs) == 2
 
 
 def test_the_drawn_admin_token_opens_the_rollout_and_no_other_does(machine: Machine) -> None:
