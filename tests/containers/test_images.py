@@ -124,7 +124,8 @@ def test_the_gateways_lock_has_what_it_imports_in_the_versions_of_the_other() ->
     text = (ROOT / "serving_gateway" / "requirements.in").read_text()
     asked = {line for line in text.splitlines() if line and not line.startswith("#")}
     lock, whole = pins("serving_gateway/requirements.lock"), pins("requirements.lock")
-    provided = {name: set(packages_distributions().get(name, [])) for name in imported()}
+    known = packages_distributions()
+    provided = {name: set(known.get(name, [])) for name in imported()}
     assert {name for name, distributions in provided.items() if not distributions & asked} == set()
     assert asked <= set.union(*provided.values()) & set(lock)
     assert {name: whole.get(name) for name in lock} == lock
