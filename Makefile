@@ -66,15 +66,19 @@ docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || \
   { echo "No Docker engine with compose answers here. The same platform runs without Docker: make up" >&2; exit 1; }
 endef
 
+# One of the two profiles starts Triton; models are configured for where it runs.
+WITH_TRITON = $(if $(filter 1,$(GPU)),COMPOSE_PROFILES=gpu TRITON_BACKENDS=gpu,COMPOSE_PROFILES=cpu)
+
 .PHONY: compose-up
-compose-up: ## the platform as containers (needs Docker with compose); `make up` needs neither
+compose-up: ## the platform as containers (needs Docker with compose); GPU=1: Triton on a GPU; `make up` needs neither
 	@$(require_docker)
-	@docker compose up --build --detach --wait
+	@sh orchestration/container/secrets.sh
+	@$(WITH_TRITON) docker compose up --build --detach --wait
 
 .PHONY: compose-down
-compose-down: ## stop the containers; what they know stays in their volume
+compose-down: ## stop the containers; what they know stays in their volumes
 	@$(require_docker)
-	@docker compose down
+	@docker compose --profile '*' down
 
 .PHONY: test
 test: check test-unit test-integration test-e2e ## everything that CI runs
@@ -91,7 +95,7 @@ test-unit: setup prometheus ## pure and fast
 	@$(PYTEST_BESIDE) -m "not integration and not e2e and not regression and not full"
 
 .PHONY: test-integration
-test-integration: setup prometheus ## each part against real Redis, Triton, MLflow
+test-integration: setup prometheus postgres ## each part against real Redis, Triton, MLflow
 	@$(PYTEST_BESIDE) -m "integration and not full"
 
 .PHONY: test-regression
@@ -103,7 +107,7 @@ test-e2e: setup chromium prometheus ## the whole stack, the demo included
 	@$(PYTEST) --numprocesses 3 -m "e2e and not full"
 
 .PHONY: test-full
-test-full: setup prometheus ## what is too long for every change: a whole year in one run, and the like
+test-full: setup prometheus postgres ## what is too long for every change: a whole year in one run, and the like
 	@$(PYTEST) -m full
 
 .PHONY: bench
@@ -150,6 +154,17 @@ prometheus:
 	elif [ -n "$$missing" ]; then \
 	  echo "No alerts: what needs them is skipped. As root: apt-get install" $$missing; \
 	fi
+
+# What Dagster's and MLflow's databases are in the containers; here only a test of theirs needs it. Debian starts a server
+# when it installs one: not wanted here.
+POSTGRES_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin))
+
+.PHONY: postgres
+postgres:
+	@PATH="$$PATH:$(POSTGRES_BIN)" command -v initdb >/dev/null || { [ "$$(id -u)" = 0 ] && echo "Installing postgresql" && \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends postgresql >/dev/null && \
+	  { systemctl disable --quiet --now postgresql 2>/dev/null || true; }; } || \
+	  echo "No PostgreSQL: the containers' services are not started as processes. As root: apt-get install postgresql"
 
 # What Python's wheels do not carry: LightGBM's OpenMP, the shared Python that Triton's backend embeds.
 define missing_packages

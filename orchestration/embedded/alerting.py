@@ -98,21 +98,34 @@ def _alertmanager(settings: Settings) -> None:
     import yaml
 
     folder = _fresh(settings.home / "alertmanager", "templates")
+    told = alertmanager_configuration(settings, slack=_slack_secret(settings, folder))
+    told["templates"] = [_all_of(folder / "templates", "*.tmpl")]
+    for receiver in told["receivers"]:
+        for hook in receiver.get("webhook_configs", []):
+            hook["url"] = hook["url"].replace("//incidents:8400/", f"//127.0.0.1:{settings.incidents_port}/")
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(told, sort_keys=False))
+
+
+def alertmanager_configuration(settings: Settings, *, slack: Path | None) -> dict[str, Any]:
+    """What is shipped, without whoever has no secret; `slack` is the file that holds the webhook's address.
+
+    Raises:
+        AlertingError: PagerDuty's secret is not there.
+    """
+    import yaml
+
     shipped: dict[str, Any] = yaml.safe_load((SHIPPED / "alertmanager" / "alertmanager.yml").read_text())
-    secrets = {"slack_configs": _slack_secret(settings, folder), "pagerduty_configs": _pagerduty_secret(settings)}
-    shipped["templates"] = [_all_of(folder / "templates", "*.tmpl")]
+    secrets = {"slack_configs": slack, "pagerduty_configs": _pagerduty_secret(settings)}
     shipped["global"]["pagerduty_url"] = settings.pagerduty_url
-    shipped["global"]["slack_api_url_file"] = str(secrets["slack_configs"])
+    shipped["global"]["slack_api_url_file"] = str(slack)
     for receiver in shipped["receivers"]:
         for kind in [kind for kind, secret in secrets.items() if secret is None]:
             receiver.pop(kind, None)
         for page in receiver.get("pagerduty_configs", []):
             page["routing_key_file"] = str(secrets["pagerduty_configs"])
-        for hook in receiver.get("webhook_configs", []):
-            hook["url"] = hook["url"].replace("//incidents:8400/", f"//127.0.0.1:{settings.incidents_port}/")
-    if secrets["slack_configs"] is None:
+    if slack is None:
         del shipped["global"]["slack_api_url_file"]
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(shipped, sort_keys=False))
+    return shipped
 
 
 def _fresh(folder: Path, part: str) -> Path:

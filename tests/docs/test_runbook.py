@@ -12,10 +12,10 @@ import pytest
 
 from orchestration.doctor.finding import Section
 from orchestration.settings import Settings
+from tests.containers.compose import SERVICES
 from tests.docs.examples import MAKE
 from tests.docs.markdown import prose, table
 from tests.docs.runbook import KINDS, OLDER, RUNBOOK, TAGS, commands, lines
-from tests.docs.test_compose import SERVICES
 from tests.servers import ROOT
 
 TEXT = RUNBOOK.read_text()
