@@ -76,7 +76,8 @@ def _require_relative_artifacts(database: Path, manifest: Manifest, home: Path) 
     if not database.exists() or str(home) == manifest.home:
         return
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-        for table, column in _ARTIFACTS:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table, column in ((table, column) for table, column in _ARTIFACTS if table in tables):
             query = f"SELECT {column} FROM {table} WHERE instr({column}, ?) LIMIT 1"  # noqa: S608  names of ours
             if found := connection.execute(query, (f"{manifest.home}/",)).fetchone():
                 raise BackupError(
