@@ -40,7 +40,9 @@ def test_a_newer_version_of_a_package_is_written_down(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_and_kept(tmp_path: Path) -> None:
     write(tmp_path, FORMAT + 1)
-    with pytest.raises(HomeFormatError, match=rf"{tmp_path} is of format {FORMAT + 1}, and this platform knows .* up to"):
+    with pytest.raises(
+        HomeFormatError, match=rf"{tmp_path} is of format {FORMAT + 1}, and this platform knows .* up to"
+    ):
         bring_up_to_date(tmp_path, INSTALLED)
     assert json.loads((tmp_path / FILE).read_text())["format"] == FORMAT + 1
 
@@ -87,7 +89,9 @@ def test_an_older_format_is_migrated_step_by_step_and_goes_on_where_it_was_inter
 
 def test_an_older_format_without_a_way_says_what_to_do(tmp_path: Path) -> None:
     write(tmp_path, FORMAT - 1)
-    with pytest.raises(HomeFormatError, match=f"nothing here brings format {FORMAT - 1} to {FORMAT}: start it once with"):
+    with pytest.raises(
+        HomeFormatError, match=f"nothing here brings format {FORMAT - 1} to {FORMAT}: start it once with"
+    ):
         bring_up_to_date(tmp_path, INSTALLED, {})
 
 

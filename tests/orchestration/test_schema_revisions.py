@@ -23,7 +23,9 @@ def test_databases_at_their_heads_and_those_that_are_not_there_are_well(tmp_path
 @pytest.mark.parametrize("package", ["mlflow", "dagster"])
 def test_a_newer_one_is_refused_with_what_to_install(tmp_path: Path, package: str) -> None:
     heads(tmp_path, **{package: "feedfacecafe"})
-    with pytest.raises(SchemaError, match=f"at revision feedfacecafe, which {package} .* does not know.*requirements.lock"):
+    with pytest.raises(
+        SchemaError, match=f"at revision feedfacecafe, which {package} .* does not know.*requirements.lock"
+    ):
         require_current(tmp_path)
 
 

@@ -10,9 +10,7 @@ from orchestration.backup.manifest import FILES, FORMAT, BackupError, Manifest, 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
-MANIFEST = Manifest(
-    format=FORMAT, made_at=NOW, home="/h", platform=1, versions={}, revisions={}, left_out={}, files=[]
-)
+MANIFEST = Manifest(format=FORMAT, made_at=NOW, home="/h", platform=1, versions={}, revisions={}, left_out={}, files=[])
 
 
 def make(folder: Path, now: datetime) -> None:
@@ -66,7 +64,10 @@ def test_a_folder_without_a_manifest_is_listed_as_what_it_is_and_is_never_the_ne
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BackupError, match=f"backups cannot be kept in {tmp_path}/file/b"), staged(tmp_path / "file" / "b", NOW):
+    with (
+        pytest.raises(BackupError, match=f"backups cannot be kept in {tmp_path}/file/b"),
+        staged(tmp_path / "file" / "b", NOW),
+    ):
         pass
 
 

@@ -108,8 +108,14 @@ def test_each_damage_is_named(backup: Path) -> None:
     [
         ({"format": FORMAT + 1, "home": 7}, f"of format {FORMAT + 1}, and this platform knows formats up to {FORMAT}"),
         ({"made_at": "yesterday"}, r"manifest\.json cannot be read: .*\$\.made_at"),
-        ({"files": [{"path": "../outside", "bytes": 1, "sha256": ""}]}, r"names a file outside the backup: \.\./outside"),
-        ({"files": [{"path": "/etc/passwd", "bytes": 1, "sha256": ""}]}, "names a file outside the backup: /etc/passwd"),
+        (
+            {"files": [{"path": "../outside", "bytes": 1, "sha256": ""}]},
+            r"names a file outside the backup: \.\./outside",
+        ),
+        (
+            {"files": [{"path": "/etc/passwd", "bytes": 1, "sha256": ""}]},
+            "names a file outside the backup: /etc/passwd",
+        ),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(backup: Path, change: dict[str, object], message: str) -> None:

@@ -78,7 +78,10 @@ def test_a_damaged_file_is_named_before_anything_is_written(backup: Path, tmp_pa
         ({"platform": FORMAT + 1}, f"is of format {FORMAT + 1}, and this platform knows formats up to {FORMAT}"),
         ({"versions": {"feast": "99.1.0"}}, r"was written with feast 99\.1\.0, and .* is installed"),
         ({"versions": {"redis": "99.0.0"}}, r"was written with redis 99\.0\.0"),
-        ({"revisions": {"mlflow/mlflow.db": "feedfacecafe"}}, "at revision feedfacecafe, which mlflow .* does not know"),
+        (
+            {"revisions": {"mlflow/mlflow.db": "feedfacecafe"}},
+            "at revision feedfacecafe, which mlflow .* does not know",
+        ),
         ({"revisions": {"dagster/history/runs.db": "ab"}}, "at revision ab, which dagster .* does not know"),
     ],
 )
@@ -124,7 +127,10 @@ def test_the_command_line_restores_into_platform_home(
 ) -> None:
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path / "new"))
     assert main(["restore", str(backup)]) == 0
-    assert f"{tmp_path}/new is as it was at {read_manifest(backup).made_at:%Y-%m-%d %H:%M:%S} UTC" in capsys.readouterr().out
+    assert (
+        f"{tmp_path}/new is as it was at {read_manifest(backup).made_at:%Y-%m-%d %H:%M:%S} UTC"
+        in capsys.readouterr().out
+    )
     assert main(["restore", backup.name, "--folder", str(backup.parent)]) == 1
     assert "is not empty" in capsys.readouterr().err
     assert main(["restore", "none"]) == 1

@@ -51,7 +51,9 @@ def test_a_field_of_a_newer_version_of_the_same_schema_is_passed_over() -> None:
 
 def test_a_newer_schema_is_named_whatever_else_changed_in_it() -> None:
     document = {"schema": SCHEMA + 1, "epoch": "first", "arms": [1, 2]}
-    with pytest.raises(msgspec.ValidationError, match=rf"schema {SCHEMA + 1}, .* up to {SCHEMA}: upgrade .*`\$\.schema`"):
+    with pytest.raises(
+        msgspec.ValidationError, match=rf"schema {SCHEMA + 1}, .* up to {SCHEMA}: upgrade .*`\$\.schema`"
+    ):
         decode_state(msgspec.json.encode(document))
 
 
