@@ -7,13 +7,13 @@ from pathlib import Path
 
 from orchestration import home_format, schema_revisions
 from orchestration.backup.manifest import FILES, BackupError, Manifest, Progress, copy, verify
+from orchestration.backup.parts import LEFT_OUT
 from orchestration.backup.registry import FILE as REGISTRY
 from orchestration.backup.registry import move_registry
 from orchestration.embedded.claim import claim
 from orchestration.embedded.environment import NotReadyToStartError
 
-# What an empty home may hold: the lock that says nobody runs on it, and what a new file system brings.
-_NOTHING = {"platform.lock", "lost+found"}
+_LOCK = "platform.lock"
 _MLFLOW = "mlflow/mlflow.db"
 # Where MLflow says that files lie.
 _ARTIFACTS = (
@@ -86,10 +86,12 @@ def _require_relative_artifacts(database: Path, manifest: Manifest, home: Path) 
 
 
 def _require_empty(home: Path) -> None:
-    held = {path.name for path in home.iterdir()} if home.is_dir() else set()
-    if "platform.lock" in held:
+    """No files: folders alone are what a new volume has from its image."""
+    if (home / _LOCK).exists():
         with claim(home):  # a platform that runs says so
             pass
-    if held - _NOTHING:
-        some = ", ".join(sorted(held - _NOTHING)[:5])
-        raise BackupError(f"{home} is not empty ({some}): set PLATFORM_HOME to an empty folder, or move that one away")
+    held = sorted(str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir())
+    if some := [path for path in held if path not in (_LOCK, *LEFT_OUT)]:
+        raise BackupError(
+            f"{home} is not empty ({', '.join(some[:3])}): set PLATFORM_HOME to an empty folder, or move that one away"
+        )

@@ -29,11 +29,15 @@ def test_backups_are_named_by_their_time_and_listed_oldest_first(tmp_path: Path)
 
 
 def test_a_backup_under_way_is_not_listed_and_one_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="the disk"), staged(tmp_path, NOW) as backup:
-        (backup / "part").write_text("half")
-        write_manifest(backup, MANIFEST)
-        assert listed(tmp_path) == []
-        raise RuntimeError("the disk")
+    def fail() -> None:
+        with staged(tmp_path, NOW) as backup:
+            (backup / "part").write_text("half")
+            write_manifest(backup, MANIFEST)
+            assert listed(tmp_path) == []
+            raise RuntimeError("the disk")
+
+    with pytest.raises(RuntimeError, match="the disk"):
+        fail()
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -46,9 +50,9 @@ def test_what_a_killed_one_left_is_cleared_away_by_the_next(tmp_path: Path) -> N
 
 
 def test_one_is_made_at_a_time_and_none_is_overwritten(tmp_path: Path) -> None:
-    with staged(tmp_path, NOW):
-        with pytest.raises(BackupError, match="another backup is being made"), staged(tmp_path, LATER):
-            pass
+    being_made = pytest.raises(BackupError, match="another backup is being made")
+    with staged(tmp_path, NOW), being_made, staged(tmp_path, LATER):
+        pass
     with pytest.raises(BackupError, match="is there already"), staged(tmp_path, NOW):
         pass
 

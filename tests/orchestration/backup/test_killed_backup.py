@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ KILLS = 8
 BYTES = 1_000_000
 
 
+def seen(folder: Path) -> set[Path]:
+    """What is being copied, or was, and what is listed."""
+    return {path.parent for path in folder.glob(".partial-*/home")} | {path for path, _ in listed(folder)}
+
+
+def begun(folder: Path, left: set[Path]) -> bool:
+    return bool(seen(folder) - left)
+
+
 def test_a_killed_backup_is_never_listed_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("PLATFORM_HOME", str(small_home(tmp_path / "home", files=150, bytes_each=BYTES)))
@@ -26,12 +36,12 @@ def test_a_killed_backup_is_never_listed_as_good(tmp_path: Path, monkeypatch: py
     chance = random.Random(9)
     midway = 0
     for _ in range(KILLS):
-        process = subprocess.Popen([sys.executable, "-m", "orchestration.backup", "create"], cwd=ROOT)
-        # from its first file on, and until about its last
-        wait_until(lambda: list(folder.glob(".partial-*/home")) or process.poll() is not None, timeout_s=60)
-        time.sleep(chance.uniform(0, 0.4))
-        process.kill()
-        process.wait()
+        left = seen(folder)
+        with subprocess.Popen([sys.executable, "-m", "orchestration.backup", "create"], cwd=ROOT) as process:
+            # from its first file on, and until about its last
+            wait_until(partial(begun, folder, left), timeout_s=60)
+            time.sleep(chance.uniform(0, 0.4))
+            process.kill()
         midway += bool(list(folder.glob(".partial-*")))
         for path, manifest in listed(folder):
             assert isinstance(manifest, Manifest)

@@ -98,6 +98,9 @@ def test_one_elsewhere_is_asked_by_its_address_with_its_password(
 
 def test_a_snapshot_that_does_not_arrive_is_said_in_rediss_words(home: Path, tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
-    with redis_server(tmp_path / "redis", "--rename-command", "SYNC", "") as server:
-        with pytest.raises(BackupError, match="(?s)Redis sent no snapshot: .*unknown command `SYNC`"):
-            snapshot(server.url, tmp_path / "none.rdb")
+    said = r"(?s)Redis sent no snapshot: .*unknown command `SYNC`"
+    with (
+        redis_server(tmp_path / "redis", "--rename-command", "SYNC", "") as server,
+        pytest.raises(BackupError, match=said),
+    ):
+        snapshot(server.url, tmp_path / "none.rdb")
