@@ -15,7 +15,7 @@ from tests.orchestration.backup.homes import contents, small_home
 from tests.servers import ROOT, wait_until
 
 pytestmark = pytest.mark.integration
-KILLS = 8
+KILLS = 6
 BYTES = 1_000_000
 
 

@@ -60,7 +60,7 @@ def test_a_new_volume_is_empty_with_what_image_and_file_system_bring(backup: Pat
 
 
 def test_a_home_with_something_in_it_is_refused(home: Path, backup: Path, tmp_path: Path) -> None:
-    refused(backup, home, r"is not empty \(dagster/history/runs/index\.db, .*\): set PLATFORM_HOME")
+    refused(backup, home, r"is not empty \(dagster/history/runs\.db, .*\): set PLATFORM_HOME")
 
 
 def test_a_home_that_a_platform_runs_on_is_refused(home: Path, backup: Path) -> None:
