@@ -73,19 +73,21 @@ class _Copying:
     done: dict[str, Stored] = field(default_factory=dict)
 
     def parts(self, parts: Sequence[Part]) -> None:
+        """Copy the files of each. Where one has gone since it was listed, it may have another name now: look again."""
         for part in parts:
-            for path in files_of(self.home, part):
-                self.file(path)
+            while not all(self.file(path) for path in files_of(self.home, part) if path not in self.done):
+                continue
 
-    def file(self, path: str) -> None:
-        """Copy one file, a database by its snapshot. One that has gone since it was listed is passed over."""
+    def file(self, path: str) -> bool:
+        """Copy one file, a database by its snapshot; returns whether it was there still."""
         source, target = self.home / path, self.target / path
         try:
             size, digest = _database(source, target) if _is_database(source) else copy(source, target)
         except FileNotFoundError:
             target.unlink(missing_ok=True)
-            return
+            return False
         self.keep(path, size, digest)
+        return True
 
     def keep(self, path: str, size: int, digest: str) -> None:
         self.done[path] = Stored(path=path, bytes=size, sha256=digest)
@@ -196,10 +198,12 @@ def _is_database(path: Path) -> bool:
 def _database(source: Path, target: Path) -> tuple[int, str]:
     """A snapshot of a SQLite database that others write (https://www.sqlite.org/backup.html), and a look whether it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=60)) as live,
-        closing(sqlite3.connect(target)) as copied,
-    ):
+    try:
+        opened = sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=60)
+    except sqlite3.OperationalError:
+        source.stat()  # FileNotFoundError where it has gone
+        raise
+    with closing(opened) as live, closing(sqlite3.connect(target)) as copied:
         live.backup(copied)
         (found,) = copied.execute("PRAGMA quick_check").fetchone()
         if found != "ok":

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.backup import create as subject
 from orchestration.backup.create import create
 from orchestration.backup.manifest import BackupError, verify
 from orchestration.publishing.repository import Repository, RepositoryBusyError
 from orchestration.settings import Settings
-from tests.orchestration.backup.homes import small_home
+from tests.orchestration.backup.homes import database, small_home
 
 
 @pytest.fixture
@@ -65,6 +66,47 @@ def test_a_file_that_goes_before_its_turn_is_not_missed(home: Path, tmp_path: Pa
     paths = {file.path for file in manifest.files}
     assert "lake/raw/day=002.parquet" in paths
     assert "lake/raw/day=001.parquet" not in paths
+
+
+def test_a_segment_that_another_gateway_takes_over_meanwhile_is_found_where_it_is_now(
+    home: Path, tmp_path: Path
+) -> None:
+    spool = home / "gateway" / "spool"
+    for name in ("alive/alive.1.0.seg", "dead/dead.1.0.seg", "dead/dead.1.1.seg"):
+        (spool / name).parent.mkdir(parents=True, exist_ok=True)
+        (spool / name).write_text(name)
+
+    def adopted(path: str, _size: int) -> None:
+        if path == "gateway/spool/alive/alive.1.0.seg":
+            for left in (spool / "dead").iterdir():
+                left.rename(spool / "alive" / left.name)
+
+    backup = create(Settings(home=home), tmp_path / "backups", adopted)
+    found = sorted((backup / "home" / "gateway" / "spool").rglob("*.seg"))
+    assert [segment.read_text() for segment in found] == [
+        "alive/alive.1.0.seg",
+        "dead/dead.1.0.seg",
+        "dead/dead.1.1.seg",
+    ]
+    verify(backup)
+
+
+def test_a_database_that_goes_in_the_moment_it_is_opened_is_not_missed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = subject._is_database
+
+    def deleted(path: Path) -> bool:
+        found = look(path)
+        if path.name == "old-run.db":
+            path.unlink()
+        return found
+
+    database(home / "dagster" / "history" / "runs" / "old-run.db")
+    monkeypatch.setattr(subject, "_is_database", deleted)
+    paths = {file.path for file in verify(create(Settings(home=home), tmp_path / "backups")).files}
+    assert "dagster/history/runs/index.db" in paths
+    assert "dagster/history/runs/old-run.db" not in paths
 
 
 def test_no_model_is_published_or_retired_between_redis_and_the_models(home: Path, tmp_path: Path) -> None:
