@@ -1,6 +1,7 @@
 """What changes while it is copied: a journal whose base is replaced, files that go, models that wait."""
 
 import threading
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,34 @@ def test_a_database_that_goes_in_the_moment_it_is_opened_is_not_missed(
     paths = {file.path for file in verify(create(Settings(home=home), tmp_path / "backups")).files}
     assert "dagster/history/runs/index.db" in paths
     assert "dagster/history/runs/old-run.db" not in paths
+
+
+WAY = ("gateway/spool/g/record.seg", "redis/record", "features/journal/record", "lake/raw/record")
+STOPS = ("follow_up/incidents.jsonl", "gateway/contracts/c", "redis/aof", "triton/manifest.json", "mlflow/mlflow.db")
+
+
+def moved(home: Path, step: int) -> None:
+    """A record goes on to its next place: it is there before it leaves the one before."""
+    (home / WAY[step + 1]).parent.mkdir(parents=True, exist_ok=True)
+    (home / WAY[step + 1]).touch()
+    (home / WAY[step]).unlink()
+
+
+@pytest.mark.parametrize("stops", list(combinations_with_replacement(STOPS, len(WAY) - 1)))
+def test_a_record_on_its_way_is_in_one_of_its_places_whenever_it_moves(stops: tuple[str, ...], tmp_path: Path) -> None:
+    """It moves on as each of these files has been copied, several steps at once included."""
+    home = tmp_path / "home"
+    for path in (WAY[0], *STOPS):
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).touch()
+
+    def moves(path: str, _size: int) -> None:
+        for step in [step for step, stop in enumerate(stops) if stop == path]:
+            moved(home, step)
+
+    backup = create(Settings(home=home), tmp_path / "backups", moves)
+    assert any((backup / "home" / place).exists() for place in WAY)
+    assert (home / WAY[-1]).exists()
 
 
 def test_no_model_is_published_or_retired_between_redis_and_the_models(home: Path, tmp_path: Path) -> None:
