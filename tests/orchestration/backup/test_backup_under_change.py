@@ -111,7 +111,7 @@ def test_a_database_that_goes_in_the_moment_it_is_opened_is_not_missed(
 
 
 WAY = ("gateway/spool/g/record.seg", "redis/record", "features/journal/record", "lake/raw/record")
-STOPS = ("follow_up/incidents.jsonl", "gateway/contracts/c", "redis/aof", "triton/manifest.json", "mlflow/mlflow.db")
+STOPS = ("follow_up/i", "gateway/contracts/c", "redis/aof", "triton/manifest.json", "mlflow/mlflow.db", "notices.jsonl")
 
 
 def moved(home: Path, step: int) -> None:
