@@ -56,6 +56,15 @@ backtest: setup ## the year 2013 through the platform's own decisions, ten fault
 doctor: ## look at every part of the running platform; docs/runbook.md goes on from there
 	@$(BIN)/python -m orchestration.doctor
 
+# As with doctor, no set-up first.
+.PHONY: backup
+backup: ## back up PLATFORM_HOME, while the platform runs or not, into TO= (a folder; else beside the home)
+	@$(BIN)/python -m orchestration.backup create $${TO:+--folder "$$TO"}
+
+.PHONY: restore
+restore: setup ## bring the backup FROM= (its folder, or its name) back into an empty PLATFORM_HOME
+	@$(BIN)/python -m orchestration.backup restore "$${FROM:?say which backup: make restore FROM=...}"
+
 .PHONY: simulate
 simulate: setup ## the error rates of the tests by simulation, into docs/evidence.md; RUNS=1000, some minutes
 	@$(BIN)/python -m orchestration.rollout.simulation --runs $(or $(RUNS),1000)

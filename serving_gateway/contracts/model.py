@@ -86,6 +86,9 @@ class Input(Struct, frozen=True, kw_only=True):
 class ModelContract(Struct, frozen=True, kw_only=True):
     """Everything a gateway needs to score with one model version.
 
+    Its version is its digest: a reader of another version, which knows fewer fields or kinds of sources, gets another digest
+    or none, and refuses it.
+
     Triton tensors: input `input_tensor` FP32 [n, len(inputs)], output `output_tensor` FP32 [n, 1], a probability.
     """
 

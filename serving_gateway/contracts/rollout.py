@@ -2,7 +2,12 @@
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
+
+# Grows where a reader of the version before would take a document for something that it is not, or could not read it. New
+# fields with defaults are no reason.
+SCHEMA = 1
 
 Phase = Literal["stable", "shadow", "canary", "promoted", "rolled_back"]
 
@@ -68,6 +73,7 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     `canary_weight_bp` is in basis points (0 to 10,000) of routing keys; `shadow_fraction` in [0, 1] of requests;
     `time` is the wall clock of the change, ISO 8601 in UTC. `generation` grows by one with every change of an epoch.
     `restores` is set where a gateway wrote what the store had forgotten: the position of the state that it brought back.
+    `schema` is the version of this contract that the writer knew.
     """
 
     epoch: int
@@ -82,6 +88,7 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     time: str = ""
     restores: tuple[int, int] | None = None
     trial: TrialMark | None = None
+    schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         if not 0 <= self.canary_weight_bp <= BASIS_POINTS:
@@ -95,3 +102,21 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     def position(self) -> tuple[int, int]:
         """(epoch, generation): the order in which states follow one another."""
         return (self.epoch, self.generation)
+
+
+def decode_state(document: bytes | str) -> RolloutState:
+    """The state in a JSON document.
+
+    Raises msgspec.ValidationError (or what else serving_gateway.documents.UNREADABLE names) with the path of the offending
+    field: for one of a newer schema, `$.schema`, whatever else has changed in it.
+    """
+    schema = msgspec.json.decode(document, type=_Schema).schema
+    if schema > SCHEMA:
+        raise msgspec.ValidationError(
+            f"a newer platform wrote it, by schema {schema}, and this one reads up to {SCHEMA}: upgrade this one - at `$.schema`"
+        )
+    return msgspec.json.decode(document, type=RolloutState)
+
+
+class _Schema(Struct):
+    schema: int = SCHEMA

@@ -10,7 +10,7 @@ import redis
 from msgspec import Struct
 
 from serving_gateway.contracts.model import ModelContract
-from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.contracts.rollout import RolloutState, decode_state
 from serving_gateway.control import keys
 from serving_gateway.documents import UNREADABLE
 
@@ -66,6 +66,9 @@ class Acknowledgement(Struct, frozen=True):
     def position(self) -> tuple[int, int]:
         """(epoch, generation) that the gateway serves."""
         return (self.epoch, self.generation)
+
+
+_decode_acknowledgement = msgspec.json.Decoder(Acknowledgement).decode
 
 
 class RolloutStore:
@@ -183,7 +186,7 @@ class RolloutStore:
         """
         found: dict[bytes, bytes] = self._redis.hgetall(keys.ACKS)  # type: ignore[assignment]
         seconds, micros = self._redis.time()
-        read = (_decode(document, Acknowledgement, keys.ACKS) for document in found.values())
+        read = (_decode(document, _decode_acknowledgement, keys.ACKS) for document in found.values())
         return sorted(((a, seconds + micros / 1e6 - a.seen_at) for a in read), key=lambda heard: heard[0].gateway)
 
     def advance_clock(self, event_time: datetime) -> None:
@@ -228,12 +231,12 @@ class RolloutStore:
 
 
 def _state(document: bytes | str | None) -> RolloutState | None:
-    return _decode(document, RolloutState, keys.ROLLOUT) if document else None
+    return _decode(document, decode_state, keys.ROLLOUT) if document else None
 
 
 def _audited(entry: bytes, fields: dict[bytes, bytes]) -> tuple[str, RolloutState]:
     name = entry.decode()
-    return name, _decode(fields.get(b"state", b""), RolloutState, f"{keys.AUDIT} {name}")
+    return name, _decode(fields.get(b"state", b""), decode_state, f"{keys.AUDIT} {name}")
 
 
 def _change(entry: bytes, fields: dict[bytes, bytes]) -> tuple[str, RolloutState | UnreadableDocumentError]:
@@ -243,8 +246,8 @@ def _change(entry: bytes, fields: dict[bytes, bytes]) -> tuple[str, RolloutState
         return entry.decode(), error
 
 
-def _decode(document: bytes | str, kind: type[_Document], key: str) -> _Document:
+def _decode(document: bytes | str, decode: Callable[[bytes | str], _Document], key: str) -> _Document:
     try:
-        return msgspec.json.decode(document, type=kind)
+        return decode(document)
     except UNREADABLE as error:
         raise UnreadableDocumentError(f"{key} in Redis is unreadable: {error}") from error

@@ -50,6 +50,11 @@ def _parsed(document: bytes | str, digest: str) -> ModelContract | None:
         _log.warning("contract %s is unreadable: %s", digest, error)
         return None
     if contract.digest != digest:
-        _log.warning("contract %s is another document: its digest is %s", digest, contract.digest)
+        # A newer contract may have fields that are unknown here: what is left of it has another digest.
+        _log.warning(
+            "contract %s is another document, or a newer platform's: read here, its digest is %s",
+            digest,
+            contract.digest,
+        )
         return None
     return contract

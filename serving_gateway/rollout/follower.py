@@ -9,7 +9,7 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.contracts.rollout import RolloutState, decode_state
 from serving_gateway.control import keys
 from serving_gateway.control.store import Acknowledgement, UnreadableDocumentError
 from serving_gateway.documents import UNREADABLE
@@ -118,7 +118,7 @@ class Follower:
         """Returns what is wrong."""
         trip = self._tripwire.trip
         try:
-            state = None if document is None else msgspec.json.decode(document, type=RolloutState)
+            state = None if document is None else decode_state(document)
             if state is not None and self._serves(state) and trip is None:
                 return ""
             history = await asyncio.to_thread(self._memory.following, trip, datetime.now(UTC))

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from serving_gateway.contracts.rollout import RolloutState
+from serving_gateway.contracts.rollout import RolloutState, decode_state
 from serving_gateway.documents import UNREADABLE
 from serving_gateway.rollout.files import replace_file
 
 KEPT = 500
 _log = logging.getLogger(__name__)
 _encode_lines = msgspec.json.Encoder().encode_lines
-_decode_lines = msgspec.json.Decoder(RolloutState).decode_lines
 
 
 class LastKnownGood:
@@ -38,7 +37,7 @@ class LastKnownGood:
 
 def _read(path: Path) -> list[RolloutState]:
     try:
-        return _decode_lines(path.read_bytes())
+        return [decode_state(line) for line in path.read_bytes().splitlines()]
     except UNREADABLE as error:
         _log.warning("%s is unreadable and ignored: %s", path, error)
         return []

@@ -16,6 +16,8 @@ MAKE = {
     "doctor": ("-m orchestration.doctor", "tests/e2e/test_runbook_commands.py::test_a_command_shows_what_the_runbook_says"),
     "compose-up": ("docker compose up", "tests/containers/test_compose_targets.py::test_with_an_engine_make_starts_and_stops_the_containers"),
     "compose-down": ("docker compose --profile", "tests/containers/test_compose_targets.py::test_with_an_engine_make_starts_and_stops_the_containers"),
+    "backup": ("-m orchestration.backup create", "tests/orchestration/backup/test_backup_verify.py::test_the_command_line_makes_lists_verifies"),
+    "restore": ("-m orchestration.backup restore", "tests/orchestration/backup/test_restore.py::test_the_command_line_restores_into_platform_home"),
     "backtest": ("-m orchestration.backtest", "tests/orchestration/backtest/test_backtest_year.py::test_the_year_reaches_its_targets"),
     "simulate": ("-m orchestration.rollout.simulation", "tests/orchestration/rollout/simulation/test_simulation.py::test_the_full_simulation_meets_its_marks"),
     "bench": ("-m tests.bench.features", "tests/bench/test_bench_features_smoke.py::test_reads_and_joins_are_measured_and_what_was_started_is_stopped"),

@@ -28,6 +28,7 @@ pytestmark = [
 ALERT = "InferenceOutage"
 HOLD = "5s"
 WITHIN_S = 120
+OPEN, OVER = r"\| ended \(UTC\) \| not yet \|", r"\| ended \(UTC\) \| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \|"
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ def impatient(platform: Platform) -> Iterator[Platform]:
     wait_until(lambda: evaluated(600), timeout_s=30)
 
 
-def documents(platform: Platform) -> list[str]:
-    return [path.read_text() for path in platform.settings.incidents.glob("*inference-outage*.md")]
+def documents(platform: Platform, *, holding: str) -> list[str]:
+    """Of this outage, as far as they say so: a document is there an instant before its parts are."""
+    texts = [path.read_text() for path in platform.settings.incidents.glob("*.md")]
+    return [text for text in texts if f"# Incident: {ALERT}" in text and re.search(holding, text)]
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +89,14 @@ def outage(impatient: Platform, on_call: OnCall) -> Outage:
     began, over = "[SEV1] Inference outage", "[resolved SEV1] Inference outage"
     supervisorctl(impatient, "stop", "backing:triton")
     try:
-        wait_until(lambda: in_slack(began) and paged("trigger") and documents(impatient), timeout_s=WITHIN_S)
-        (first,) = documents(impatient)
+        wait_until(lambda: in_slack(began) and paged("trigger") and documents(impatient, holding=OPEN), timeout_s=WITHIN_S)
+        (first,) = documents(impatient, holding=OPEN)
     finally:
         supervisorctl(impatient, "start", "backing:triton")
         wait_until(lambda: answers_200(gateway), timeout_s=60)
     wait_until(lambda: in_slack(over) and paged("resolve"), timeout_s=WITHIN_S)
-    wait_until(lambda: "| ended (UTC) | not yet |" not in documents(impatient)[0], timeout_s=30)
-    (last,) = documents(impatient)
+    wait_until(lambda: documents(impatient, holding=OVER), timeout_s=30)
+    (last,) = documents(impatient, holding=OVER)
     return Outage((in_slack(began)[0], in_slack(over)[0]), (paged("trigger")[0], paged("resolve")[0]), (first, last))
 
 
@@ -124,9 +127,8 @@ def test_one_page_is_sent_and_resolved_by_itself(outage: Outage) -> None:
 def test_the_incident_has_written_itself_from_beginning_to_end(outage: Outage) -> None:
     began, ended = outage.document
     assert "| severity | SEV1 |" in began
-    assert "| ended (UTC) | not yet |" in began
-    assert "# Incident: Inference outage" in began
-    assert re.search(r"\| ended \(UTC\) \| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \|", ended)
-    rows = [line for line in ended.splitlines() if re.match(r"\| \d{4}-\d\d-\d\d ", line)]
-    assert len(rows) > len([line for line in began.splitlines() if re.match(r"\| \d{4}-\d\d-\d\d ", line)])
-    assert any("Inference outage" in row for row in rows)
+    assert began.splitlines()[0] == ended.splitlines()[0], "it is one document"
+    happened = [line for line in ended.splitlines() if re.match(r"\| \d{4}-\d\d-\d\d ", line)]
+    assert happened == sorted(happened)
+    assert any(f"alert fires: SEV1 {ALERT}" in line for line in happened)
+    assert any("is over" in line and ALERT in line for line in happened), happened

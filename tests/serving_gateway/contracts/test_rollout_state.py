@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from serving_gateway.contracts.rollout import Arm, Arms, RolloutState
+from serving_gateway.contracts.rollout import SCHEMA, Arm, Arms, RolloutState, decode_state
 from tests.serving_gateway.support import CONTRACT, state_of, version
 
 ARM = Arm(model="m", version="1", triton_model="m_v1", contract_digest="d")
@@ -35,3 +35,29 @@ def test_an_impossible_document_is_refused_when_read() -> None:
 
 def test_a_later_epoch_follows_any_generation() -> None:
     assert state_of(CONTRACT, epoch=2, generation=1).position > state_of(CONTRACT, epoch=1, generation=99).position
+
+
+def test_a_document_from_before_schemas_were_written_is_of_the_first() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(state_of(CONTRACT)))
+    assert document.pop("schema") == SCHEMA
+    assert decode_state(msgspec.json.encode(document)) == state_of(CONTRACT)
+    assert state_of(CONTRACT).schema == SCHEMA == 1
+
+
+def test_a_field_of_a_newer_version_of_the_same_schema_is_passed_over() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(state_of(CONTRACT)))
+    assert decode_state(msgspec.json.encode(document | {"of_tomorrow": [1]})) == state_of(CONTRACT)
+
+
+def test_a_newer_schema_is_named_whatever_else_changed_in_it() -> None:
+    document = {"schema": SCHEMA + 1, "epoch": "first", "arms": [1, 2]}
+    with pytest.raises(
+        msgspec.ValidationError, match=rf"schema {SCHEMA + 1}, .* up to {SCHEMA}: upgrade .*`\$\.schema`"
+    ):
+        decode_state(msgspec.json.encode(document))
+
+
+def test_an_impossible_document_names_its_field() -> None:
+    document = msgspec.json.encode(state_of(CONTRACT)).replace(b'"generation":1', b'"generation":"one"')
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.generation"):
+        decode_state(document)

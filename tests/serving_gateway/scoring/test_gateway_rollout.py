@@ -12,6 +12,7 @@ import redis
 import uvloop
 
 from serving_gateway.contracts.prediction_log import decode_record, read_frames
+from serving_gateway.contracts.rollout import SCHEMA
 from serving_gateway.control import keys
 from serving_gateway.control.store import RolloutStore
 from serving_gateway.control.transitions import rolled_back
@@ -77,6 +78,26 @@ def test_nothing_unreadable_in_redis_ends_the_gateway(
         wait_for(lambda: json.loads(client.get(keys.ROLLOUT) or "{}")["phase"] == "rolled_back")
     wait_for(lambda: gateway.health()["problem"] == "")
     assert gateway.process.poll() is None
+
+
+def test_a_state_of_a_newer_schema_is_said_and_left_alone_and_the_last_known_good_is_served(
+    gateway: GatewayProcess, redis_url: str, triton_stand_in: FaultyTriton
+) -> None:
+    serve(redis_url, gateway, state_of(CONTRACT, TWO, weight_bp=10_000))
+    known = msgspec.json.decode(msgspec.json.encode(state_of(CONTRACT, TWO, weight_bp=10_000, generation=3)))
+    newer = msgspec.json.encode(known | {"schema": SCHEMA + 1, "arms": {"everybody": []}})
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.ROLLOUT, newer)
+        client.publish(keys.CHANGED, newer)
+        wait_for(lambda: f"a newer platform wrote it, by schema {SCHEMA + 1}" in str(gateway.health()["problem"]))
+        assert gateway.health()["generation"] == 2
+        assert gateway.predict(INSTANCE).json()["predictions"][0]["arm"] == "canary"
+        triton_stand_in.faults["delay_v2"] = "error"  # it stops its canary for itself, and writes over nothing
+        rows = [gateway.predict(INSTANCE).json()["predictions"][0] for _ in range(11)]
+        assert "fallback_from" not in rows[10]
+        log = next(gateway.home.glob("gateway-*.log"))
+        wait_for(lambda: "the rollback of delay_v2 is not in the store yet" in log.read_text())
+        assert client.get(keys.ROLLOUT) == newer
 
 
 def test_an_unreadable_clock_is_said_and_the_gateway_goes_on(gateway: GatewayProcess, redis_url: str) -> None:

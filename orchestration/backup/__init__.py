@@ -1,0 +1,1 @@
+"""Backups of a platform's state: made while it runs, checked by digests, restored into an empty home."""
