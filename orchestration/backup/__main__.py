@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from orchestration.backup import folder as folders
 from orchestration.backup import manifest as manifests
@@ -59,7 +59,8 @@ def _list(folder: Path) -> None:
     if not found:
         print(f"No backups in {folder}.")
         return
-    table = Table("backup", "files", "size", "platform format", "of", title=escape(str(folder)))
+    name, home = Column("backup", no_wrap=True), Column("of", overflow="fold")
+    table = Table(name, "files", "size", "platform format", home, title=escape(str(folder)))
     for path, manifest in found:
         if isinstance(manifest, Manifest):
             sizes = (str(len(manifest.files)), _size(manifest.bytes), str(manifest.platform))
