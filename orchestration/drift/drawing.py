@@ -28,7 +28,7 @@ Draw = Callable[[pl.DataFrame, pl.DataFrame, Mapping[str, float]], "Future[Drawi
 
 @contextmanager
 def drawing(rows: int, *, seed: int = 0) -> Iterator[Draw]:
-    """Make ready to draw a window of `rows` rows; what is being drawn at the end is waited for.
+    """Make ready to draw a window of `rows` rows.
 
     Above SAMPLE_ROWS rows it happens beside what the caller does, in a process of its own, and a sample is drawn, of
     this `seed`. Below, a second import would only cost.
@@ -37,9 +37,12 @@ def drawing(rows: int, *, seed: int = 0) -> Iterator[Draw]:
         yield partial(_start, _at_once, seed)
         return
     # Spawned, not forked: polars' threads do not survive a fork.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    try:
         beside.submit(_make_ready)
         yield partial(_start, beside.submit, seed)
+    finally:
+        beside.shutdown(wait=False)  # it takes a second to forget what it has imported
 
 
 def sample(frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
