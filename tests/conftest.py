@@ -26,8 +26,12 @@ TRIALS = (
 # whole year are read and tidied, a tracking server is started, the others are imported.
 SHARED = {
     "the whole year": (
+        "orchestration/defs/test_skew_asset.py",
+        "orchestration/drift/test_drift_sample.py",
+        "orchestration/features/skew/test_skew_of_a_day.py",
         "orchestration/features/test_columns.py",
         "orchestration/features/test_point_in_time.py",
+        "orchestration/features/test_real_rows.py",
         "orchestration/ingestion/test_source.py",
         "orchestration/ingestion/test_tidy.py",
         "orchestration/replay/test_timeline.py",
@@ -56,6 +60,7 @@ SHARED = {
         "orchestration/features/test_reading_by_layout.py",
         "orchestration/features/test_redis_batch_engine.py",
         "orchestration/features/test_registry_while_materializing.py",
+        "orchestration/replay/test_replay_through_gateway.py",
         "serving_gateway/contracts/test_online_layout.py",
     ),
     "Great Expectations": (
