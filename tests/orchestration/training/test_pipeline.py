@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import ModuleType
 
-import mlflow
 import numpy as np
 import polars as pl
 import pytest
@@ -31,35 +31,46 @@ NOTHING = Gates(**dict.fromkeys(Gates.__struct_fields__, Bound(min=1e9)))
 
 
 @pytest.fixture(scope="module")
-def settings(triton_home: Path, triton: TritonServer, mlflow_tracking: MlflowServer) -> Iterator[Settings]:
+def mlflow(mlflow_tracking: MlflowServer) -> Iterator[ModuleType]:
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_tracking.url)
+    yield mlflow
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def settings(
+    triton_home: Path, triton: TritonServer, mlflow_tracking: MlflowServer, mlflow: ModuleType
+) -> Iterator[Settings]:
     """A lake of synthetic days beside the servers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
         patch.setenv("TRITON_GRPC", triton.grpc)
-        mlflow.set_tracking_uri(mlflow_tracking.url)
         mlflow.set_experiment("pipeline")
         settings = Settings(home=triton_home)
         write_partitioned(settings.lake / "training", FIRST, END)
         yield settings
-        mlflow.set_tracking_uri(None)
 
 
-def run(training: Path, **options: object) -> Registration:
+def run(mlflow: ModuleType, training: Path, **options: object) -> Registration:
     wanted = {"gates": ANYTHING, "recipe": RecipeName.lightgbm, "windows": WINDOWS, "views": (), **options}
     with mlflow.start_run():
         return train_and_register(mlflow, training, **wanted)
 
 
 @pytest.fixture(scope="module")
-def champion(settings: Settings) -> Registration:
+def champion(settings: Settings, mlflow: ModuleType) -> Registration:
     """The only one that passes its gates under this alias."""
-    return run(settings.lake / "training", alias="champion", source="https://dagster/runs/7")
+    return run(mlflow, settings.lake / "training", alias="champion", source="https://dagster/runs/7")
 
 
 @pytest.fixture(scope="module")
-def failed(settings: Settings, champion: Registration) -> Registration:
+def failed(settings: Settings, champion: Registration, mlflow: ModuleType) -> Registration:
     """The same once more, by gates that nothing passes; it would have been fitted again."""
-    return run(settings.lake / "training", alias="champion", windows=replace(WINDOWS, refit=True), gates=NOTHING)
+    return run(
+        mlflow, settings.lake / "training", alias="champion", windows=replace(WINDOWS, refit=True), gates=NOTHING
+    )
 
 
 @pytest.mark.integration
@@ -85,9 +96,9 @@ def test_windows_do_not_share_a_row_and_lose_none(champion: Registration) -> Non
 
 @pytest.mark.integration
 def test_a_recipe_that_passed_is_fitted_to_both_windows_and_one_that_failed_is_not(
-    settings: Settings, champion: Registration, failed: Registration
+    settings: Settings, champion: Registration, failed: Registration, mlflow: ModuleType
 ) -> None:
-    refitted = run(settings.lake / "training", alias="challenger", windows=replace(WINDOWS, refit=True))
+    refitted = run(mlflow, settings.lake / "training", alias="challenger", windows=replace(WINDOWS, refit=True))
 
     assert (champion.training_samples, refitted.training_samples, failed.training_samples) == (4800, 6000, 4800)
     assert refitted.holdout.metrics == champion.holdout.metrics, "the hold-out judges a model that has not seen it"
@@ -101,14 +112,16 @@ def test_a_recipe_that_passed_is_fitted_to_both_windows_and_one_that_failed_is_n
 
 
 @pytest.mark.integration
-def test_challenger_shares_the_champions_inputs_whatever_its_rows_hold(champion: Registration, tmp_path: Path) -> None:
+def test_challenger_shares_the_champions_inputs_whatever_its_rows_hold(
+    champion: Registration, tmp_path: Path, mlflow: ModuleType
+) -> None:
     write_partitioned(tmp_path, FIRST, END)
     for path in tmp_path.glob("*.parquet"):
         rows = pl.read_parquet(path, hive_partitioning=False)
         rows.filter(pl.col("carrier") != "AA").write_parquet(path)
 
-    alone = run(tmp_path, alias="challenger", recipe=RecipeName.network).contract
-    challenger = run(tmp_path, alias="challenger", recipe=RecipeName.network, like=champion.contract).contract
+    alone = run(mlflow, tmp_path, alias="challenger", recipe=RecipeName.network).contract
+    challenger = run(mlflow, tmp_path, alias="challenger", recipe=RecipeName.network, like=champion.contract).contract
 
     assert alone.signature != champion.contract.signature
     assert challenger.signature == champion.contract.signature
@@ -116,7 +129,7 @@ def test_challenger_shares_the_champions_inputs_whatever_its_rows_hold(champion:
 
 
 @pytest.mark.integration
-def test_the_run_and_the_version_say_how_the_model_came_about(champion: Registration) -> None:
+def test_the_run_and_the_version_say_how_the_model_came_about(champion: Registration, mlflow: ModuleType) -> None:
     found = mlflow.get_run(champion.contract.mlflow_run_id).data
     assert found.metrics["holdout_auc"] == pytest.approx(champion.holdout.metrics.auc)
     assert np.isfinite(found.metrics["onnx_parity"])
@@ -133,7 +146,7 @@ def test_the_run_and_the_version_say_how_the_model_came_about(champion: Registra
 
 @pytest.mark.integration
 def test_a_model_that_fails_its_gates_is_registered_and_the_alias_stays(
-    settings: Settings, champion: Registration, failed: Registration
+    settings: Settings, champion: Registration, failed: Registration, mlflow: ModuleType
 ) -> None:
     assert not failed.holdout.gates.passed
     assert int(failed.contract.version) > int(champion.contract.version)

@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
-import mlflow
 import pytest
 
 from orchestration.settings import Settings
@@ -33,9 +33,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory, mlflow_tracking: MlflowServer) -> Iterator[Path]:
-    """The rows of a champion that was judged on the last two of ten synthetic days."""
+def mlflow(mlflow_tracking: MlflowServer) -> Iterator[ModuleType]:
+    import mlflow
+
     mlflow.set_tracking_uri(mlflow_tracking.url)
+    yield mlflow
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory, mlflow: ModuleType) -> Path:
+    """The rows of a champion that was judged on the last two of ten synthetic days."""
     mlflow.set_experiment("validate")
     training = tmp_path_factory.mktemp("training")
     write_partitioned(training, FIRST, END)
@@ -43,12 +51,13 @@ def champion(tmp_path_factory: pytest.TempPathFactory, mlflow_tracking: MlflowSe
     windows = Windows(train=(FIRST, SPLIT), holdout=(SPLIT, END))
     with mlflow.start_run():
         train_and_register(mlflow, training, windows, (), alias="champion", recipe=RecipeName.network, gates=gates)
-    yield training
-    mlflow.set_tracking_uri(None)
+    return training
 
 
 @pytest.fixture
-def trained(home: Path, champion: Path, mlflow_tracking: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trained(
+    home: Path, champion: Path, mlflow_tracking: MlflowServer, mlflow: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A platform with the champion and a copy of its rows."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
     mlflow.set_tracking_uri(mlflow_tracking.url)
@@ -57,7 +66,9 @@ def trained(home: Path, champion: Path, mlflow_tracking: MlflowServer, monkeypat
 
 
 @pytest.mark.integration
-def test_the_holdout_of_the_training_run_is_judged_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_holdout_of_the_training_run_is_judged_again(
+    trained: Path, mlflow: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--json", str(trained / "reports" / "champion.json")]) == 0
 
     said = capsys.readouterr().out
@@ -94,7 +105,7 @@ def test_other_days_and_stricter_gates_may_fail_it(trained: Path, capsys: pytest
     ],
 )
 def test_what_is_missing_is_named_with_what_to_do(
-    trained: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+    trained: Path, mlflow: ModuleType, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     client = mlflow.MlflowClient()
     client.delete_registered_model_alias("flight_delay", "challenger")
@@ -105,7 +116,7 @@ def test_what_is_missing_is_named_with_what_to_do(
 
 
 @pytest.fixture
-def a_broken_contract(trained: Path) -> Iterator[None]:
+def a_broken_contract(trained: Path, mlflow: ModuleType) -> Iterator[None]:
     client = mlflow.MlflowClient()
     found = client.get_model_version_by_alias("flight_delay", "champion")
     path = f"contract/flight_delay_v{found.version}.json"
