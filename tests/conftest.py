@@ -22,17 +22,59 @@ TRIALS = (
     "tests/e2e/test_rollback.py",
 )
 
-# Files that read and tidy the tables of the whole year, seconds for a process: one worker does.
-WHOLE_YEAR = tuple(
-    f"tests/orchestration/{file}"
-    for file in (
-        "features/test_columns.py",
-        "features/test_point_in_time.py",
-        "ingestion/test_source.py",
-        "ingestion/test_tidy.py",
-        "replay/test_timeline.py",
-    )
-)
+# What takes a process seconds before its first test, and the files that need it: one worker pays for it. The tables of the
+# whole year are read and tidied, a tracking server is started, the others are imported.
+SHARED = {
+    "the whole year": (
+        "orchestration/defs/test_skew_asset.py",
+        "orchestration/drift/test_drift_sample.py",
+        "orchestration/features/skew/test_skew_of_a_day.py",
+        "orchestration/features/test_columns.py",
+        "orchestration/features/test_point_in_time.py",
+        "orchestration/features/test_real_rows.py",
+        "orchestration/ingestion/test_source.py",
+        "orchestration/ingestion/test_tidy.py",
+        "orchestration/replay/test_timeline.py",
+    ),
+    "MLflow": (
+        "orchestration/defs/test_canary_verdict.py",
+        "orchestration/defs/test_model_assets.py",
+        "orchestration/defs/test_rollout_step.py",
+        "orchestration/defs/test_trials.py",
+        "orchestration/rollout/test_killed_rollout.py",
+        "orchestration/rollout/test_log_replay_command.py",
+        "orchestration/rollout/test_mirror.py",
+        "orchestration/rollout/test_rescore.py",
+        "orchestration/rollout/test_shadow_runs.py",
+        "orchestration/training/test_pipeline.py",
+        "orchestration/training/test_registry.py",
+        "orchestration/training/test_validate_metrics.py",
+    ),
+    "Feast": (
+        "orchestration/defs/test_feature_registry.py",
+        "orchestration/defs/test_online_store.py",
+        "orchestration/features/test_connection_string.py",
+        "orchestration/features/test_encode.py",
+        "orchestration/features/test_engine_connections.py",
+        "orchestration/features/test_feast_store.py",
+        "orchestration/features/test_reading_by_layout.py",
+        "orchestration/features/test_redis_batch_engine.py",
+        "orchestration/features/test_registry_while_materializing.py",
+        "orchestration/replay/test_replay_through_gateway.py",
+        "serving_gateway/contracts/test_online_layout.py",
+    ),
+    "Great Expectations": (
+        "orchestration/defs/test_corrupted_day.py",
+        "orchestration/features/test_chain.py",
+        "orchestration/ingestion/test_expectations_of_days.py",
+    ),
+    "Evidently": (
+        "orchestration/defs/test_drift_asset.py",
+        "orchestration/drift/test_drift_files.py",
+        "orchestration/drift/test_drift_report.py",
+    ),
+}
+SCOPES = {f"tests/{file}": scope for scope, files in SHARED.items() for file in files}
 
 # Each run draws examples of its own; a law that says nothing else is shown on so many.
 settings.register_profile("each change", max_examples=40, deadline=None)
@@ -78,14 +120,12 @@ def mlflow_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow
 
 
 class _ByStack(LoadScopeScheduling):
-    """A file is one worker's; files that share an end-to-end stack are too, in their order, and those of the whole year."""
+    """A file is one worker's; files that share an end-to-end stack, or what is SHARED, are too, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file in WHOLE_YEAR:
-            return "the whole year"
         if not file.startswith("tests/e2e/") or file in OWN_STACK:
-            return file
+            return SCOPES.get(file, file)
         return "the stack of trials" if file in TRIALS else "the stack of the rest"
 
 

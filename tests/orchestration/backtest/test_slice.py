@@ -18,6 +18,7 @@ from orchestration.ingestion.partitions import stored_days
 from orchestration.rollout.policy import shipped_policy
 from orchestration.settings import Settings
 
+pytestmark = [pytest.mark.integration, pytest.mark.full]
 PLAN = Plan(start=date(2013, 2, 11), end=date(2013, 4, 1), redrawn=2, dates=1, rounds=40)
 
 
@@ -38,7 +39,6 @@ def results(home: Path) -> Results:
         return run(Settings(home=home), PLAN, shipped_policy(), little_past, shown)
 
 
-@pytest.mark.integration
 def test_the_lake_is_made_and_models_are_kept(results: Results, home: Path) -> None:
     lake = home / "lake"
     assert complete(lake, PLAN.first, PLAN.end)
@@ -48,7 +48,6 @@ def test_the_lake_is_made_and_models_are_kept(results: Results, home: Path) -> N
     assert results.rules.thresholds.enough
 
 
-@pytest.mark.integration
 def test_the_platform_lies_between_frozen_and_weekly(results: Results) -> None:
     frozen, _, weekly = results.log_loss
     assert weekly < frozen
@@ -60,7 +59,6 @@ def test_the_platform_lies_between_frozen_and_weekly(results: Results) -> None:
         assert retrain.promoted is None or retrain.promoted > retrain.asked
 
 
-@pytest.mark.integration
 def test_a_model_walks_the_steps_before_it_answers_everything(results: Results) -> None:
     assert "promoted" in [event.what for event in results.events]
     for model in {event.model for event in results.events if event.what == "promoted"}:
@@ -68,7 +66,6 @@ def test_a_model_walks_the_steps_before_it_answers_everything(results: Results) 
         assert walked[:5] == ["retrained", "on trial", "step", "step", "promoted"]
 
 
-@pytest.mark.integration
 def test_faults_are_caught_by_what_is_made_for_them(results: Results) -> None:
     by = {name: {run.by for run in runs} for name, runs in results.faults.items()}
     assert len(by) == 10
@@ -79,7 +76,6 @@ def test_faults_are_caught_by_what_is_made_for_them(results: Results) -> None:
     assert by["slow canary"] == {"latency"}
 
 
-@pytest.mark.integration
 def test_what_was_found_is_written(results: Results, tmp_path: Path) -> None:
     page = tmp_path / "evidence.md"
     page.write_text(f"{BEGIN}\n{END}\n")

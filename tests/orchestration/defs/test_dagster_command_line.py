@@ -26,6 +26,7 @@ def command(home: Path, *arguments: str, **variables: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.full
 def test_dg_finds_the_definitions_in_order(tmp_path: Path) -> None:
     done = command(tmp_path, "dg", "check", "defs")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -53,6 +54,7 @@ def test_dg_launch_materializes_and_a_failing_blocking_check_makes_it_exit_1(tmp
     assert stored.exists()
 
 
+@pytest.mark.full
 def test_a_job_is_executed_from_the_shell(tmp_path: Path) -> None:
     tags = f'{{"dagster/partition": "{DAY}"}}'
     execute = ["dagster", "job", "execute", "-m", "orchestration.definitions", "-j", "ingest_and_compute"]

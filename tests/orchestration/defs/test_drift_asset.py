@@ -26,6 +26,16 @@ pytestmark = pytest.mark.integration
 DAY = timedelta(days=1)
 FIRST, TRAINED_UNTIL, END = date(2013, 1, 10), date(2013, 2, 7), date(2013, 2, 13)
 BLIZZARD, BROKEN, CALM = date(2013, 2, 9), date(2013, 2, 11), date(2013, 2, 12)
+# Of every view one, and of the request: Evidently draws a feature a fifth of a second long.
+INPUTS = (
+    "s_carrier",
+    "s_distance",
+    "w_visib",
+    "e_org_dep_ewm1h_mean",
+    "r_tail_last_arr_delay",
+    "r_org_overdue_n",
+    "r_nyc_dep_1h_late_share",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def contract_of(lake: Path) -> ModelContract:
     start, end = view_window(FIRST, TRAINED_UNTIL)
-    inputs = model_inputs(vocabularies(read_training(lake / "training", FIRST, TRAINED_UNTIL)))
+    known = model_inputs(vocabularies(read_training(lake / "training", FIRST, TRAINED_UNTIL)))
+    inputs = tuple(i for i in known if i.name in INPUTS)
     return build_contract(b"", version="1", run_id="0", inputs=inputs, views=(), training_start=start, training_end=end)
 
 
@@ -116,8 +127,7 @@ def test_where_nothing_can_be_told_the_run_succeeds_and_says_so(
 def test_the_check_warns_of_a_blizzard_and_stops_nothing(
     home: Path, store: RolloutStore, day: date, outcome: str
 ) -> None:
-    contract, now = contract_of(home / "lake"), view_window(day, day + DAY)[1]
-
+    now = view_window(day, day + DAY)[1]
     result = report(store, now)
 
     assert result.success
@@ -125,11 +135,11 @@ def test_the_check_warns_of_a_blizzard_and_stops_nothing(
     said = {name: value.value for name, value in check.metadata.items()}
     assert (check.passed, check.severity) == (outcome == "pass", dg.AssetCheckSeverity.WARN), said
     assert (said["outcome"], said["as_of"]) == (outcome, now.isoformat())
-    assert f"of {len(contract.inputs)} features drifted" in said["reason"]
+    assert f"of {len(INPUTS)} features drifted" in said["reason"]
     (made,) = result.asset_materializations_for_node("drift_report")
     table = made.metadata["PSI by feature"].value
-    assert len(table.records) == len(contract.inputs)  # type: ignore[union-attr]
-    assert sum(record.data["drifted"] for record in table.records) == round(said["drifted share"] * 26)  # type: ignore[union-attr]
+    assert len(table.records) == len(INPUTS)  # type: ignore[union-attr]
+    assert sum(record.data["drifted"] for record in table.records) == round(said["drifted share"] * len(INPUTS))  # type: ignore[union-attr]
     assert made.metadata["plot"].value.startswith("![plot](data:image/png;base64,")  # type: ignore[union-attr]
     assert (home / "reports" / "drift" / "latest.html").resolve().stem == f"{now:%Y-%m-%dT%H%M}"
 

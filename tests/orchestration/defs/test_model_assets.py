@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
-import mlflow
 import pytest
 
 from orchestration.definitions import defs as load
@@ -27,19 +27,26 @@ def write_gates(path: Path, least: float) -> None:
     path.write_text("\n".join(f"{name} = {{min = {least}}}" for name in Gates.__struct_fields__))
 
 
+@pytest.fixture(scope="module")
+def mlflow(mlflow_tracking: MlflowServer) -> Iterator[ModuleType]:
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_tracking.url)
+    yield mlflow
+    mlflow.set_tracking_uri(None)
+
+
 @pytest.fixture
-def home(tmp_path: Path, mlflow_tracking: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, mlflow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lake of synthetic training rows, an exported layout, a real MLflow, gates that everything passes."""
     monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("METRIC_GATES_PATH", str(tmp_path / "gates.toml"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
     settings = Settings.load()
     write_partitioned(settings.lake / "training", date(2013, 1, 1), date(2013, 1, 11))
     write_layouts(settings.feature_layout, ())
     write_gates(settings.metric_gates, -1e9)
-    mlflow.set_tracking_uri(mlflow_tracking.url)
-    yield tmp_path
-    mlflow.set_tracking_uri(None)
+    return tmp_path
 
 
 def train(**config: str) -> dg.ExecuteInProcessResult:
@@ -53,7 +60,9 @@ def train(**config: str) -> dg.ExecuteInProcessResult:
 
 
 @pytest.mark.integration
-def test_a_model_that_fails_its_gates_stops_before_triton_and_keeps_the_alias_where_it_was(home: Path) -> None:
+def test_a_model_that_fails_its_gates_stops_before_triton_and_keeps_the_alias_where_it_was(
+    home: Path, mlflow: ModuleType
+) -> None:
     before = version_of(mlflow, "champion")
     write_gates(home / "gates.toml", 1e9)
 
@@ -79,7 +88,7 @@ def metadata(made: dg.DagsterEvent) -> dict[str, object]:
 
 
 @pytest.mark.integration
-def test_dagster_and_mlflow_lead_to_each_other_and_show_the_same_plots(home: Path) -> None:
+def test_dagster_and_mlflow_lead_to_each_other_and_show_the_same_plots(home: Path, mlflow: ModuleType) -> None:
     done = train(recipe="network")
 
     made = metadata(done.get_asset_materialization_events()[0])
@@ -108,7 +117,7 @@ def test_dagster_and_mlflow_lead_to_each_other_and_show_the_same_plots(home: Pat
     ],
 )
 def test_days_that_cannot_be_are_named_and_nothing_is_registered(
-    home: Path, config: dict[str, str], complaint: str
+    home: Path, mlflow: ModuleType, config: dict[str, str], complaint: str
 ) -> None:
     before = len(mlflow.MlflowClient().search_model_versions("name='flight_delay'"))
 

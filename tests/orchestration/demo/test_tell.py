@@ -155,6 +155,7 @@ def test_an_interrupted_demo_leaves_a_summary_and_no_process(tmp_path: Path) -> 
 
 
 @pytest.mark.integration
+@pytest.mark.full
 def test_a_closed_terminal_stops_the_demo_in_order(tmp_path: Path) -> None:
     ours, its = pty.openpty()
     # A session of its own whose controlling terminal is `its`, as a terminal window gives its shell.

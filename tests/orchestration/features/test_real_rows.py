@@ -65,7 +65,7 @@ def schedule_of(day: date) -> dict[str, Row]:
     return {f"{row['carrier']}-{row['flight']}-{row['at']:%Y%m%dT%H%M}": row for row in rows}
 
 
-ALWAYS = ("a blizzard", "a calm spring day", "the night that clocks went back")
+ALWAYS = ("a blizzard", "the night that clocks went back")
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_reads_and_applies_go_on_while_a_view_is_brought_up_to_date(
     environment = feast_environment(home, redis_url) | {"DO_NOT_TRACK": "true"}
     listing = ["--chdir", str(REPO), "feature-views", "list"]
     with held(REPO, home, client, redis_url) as materializer:
-        for _ in range(20):
+        for _ in range(3):
             assert read(REPO, home, redis_url) == stored
         listed = CliRunner().invoke(cli, listing, env=environment)
         assert listed.exit_code == 0, listed.output

@@ -1,4 +1,3 @@
-import lightgbm as lgb
 import numpy as np
 import onnx
 import pytest
@@ -47,6 +46,8 @@ def test_parity_holds_for_any_vector_nan_in_every_column_included(vectors: np.nd
 
 
 def test_parity_holds_where_a_split_parts_neighbouring_float32_values() -> None:
+    import lightgbm as lgb
+
     below = np.random.default_rng(3).normal(20, 10, 400).astype(np.float32)
     values = np.stack([below, np.nextafter(below, np.float32(np.inf))])
     parts = {

@@ -44,7 +44,7 @@ def gateways(store: RolloutStore, redis_url: str, triton: Told, tmp_path: Path) 
         yield found
 
 
-@pytest.mark.parametrize("fault", ["error", "nan", "shape", "hang"])
+@pytest.mark.parametrize("fault", ["error", "nan", pytest.param("shape", marks=pytest.mark.full), "hang"])
 def test_nobody_sees_a_failing_canary_and_it_loses_its_traffic_everywhere(
     fault: str, gateways: list[GatewayProcess], store: RolloutStore, triton: Told
 ) -> None:

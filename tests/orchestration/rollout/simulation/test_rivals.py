@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats  # type: ignore[import-untyped]
 
 from orchestration.rollout.simulation import rivals
 from orchestration.rollout.simulation.rivals import flagger_after, ks_after, z_after, z_at_end
@@ -38,6 +37,8 @@ def test_rows_that_do_not_vary_are_never_rejected() -> None:
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, 0.5])
 def test_kolmogorov_smirnov_rejects_where_its_p_value_does(shift: float) -> None:
+    from scipy import stats  # type: ignore[import-untyped]
+
     canary, control = RNG.normal(shift, 1, (40, rivals.WINDOW)), RNG.normal(0, 1, (40, rivals.WINDOW))
     for one, other, stop in zip(canary, control, ks_after(canary, control), strict=True):
         p = stats.ks_2samp(one, other, method="asymp").pvalue

@@ -5,19 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from orchestration.ingestion.source import SourceError
 from orchestration.rollout.simulation.flights import Flights, auc, read_flights, recalibrated, sigmoid, weaker
 
 
 def test_the_auc_is_scikit_learns(made_up_flights: Flights) -> None:
+    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+
     expected = roc_auc_score(made_up_flights.labels, made_up_flights.log_odds)
     assert auc(made_up_flights.labels, made_up_flights.log_odds) == pytest.approx(expected)
 
 
 def test_recalibration_is_a_logistic_regression(made_up_flights: Flights) -> None:
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
     x, labels = 2 * made_up_flights.log_odds + 1, made_up_flights.labels
     fitted = LogisticRegression(C=np.inf).fit(x[:, None], labels)
     expected = fitted.coef_[0, 0] * x + fitted.intercept_[0]
