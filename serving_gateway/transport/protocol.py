@@ -11,7 +11,8 @@ from math import inf
 
 import httptools
 
-from serving_gateway.http import ApiError, Handler, Headers, Request, Response
+from serving_gateway.http import ApiError, Handler, Headers, Request, Response, traced
+from serving_gateway.tracing.trace import TRACEPARENT, begun
 from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.heads import KnownHeads, Repeats, path_of, without_upgrade
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
@@ -252,11 +253,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
+        # what came before a request began belongs to none: the headers at hand are those of the last one
+        trace = begun(Headers(self._headers).get(TRACEPARENT) if self._receiving else None)
         self._refused = True
         self._receiving = False
         self._release(sum(map(len, self._body)))
         self._body = []
-        self._enqueue(error.response(path_of(self._url)), "close")
+        self._enqueue(traced(error.response(path_of(self._url)), trace), "close")
 
     def _has_enough(self) -> bool:
         return len(self._waiting) >= MAX_WAITING or self._held > self._max_body
