@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
-from serving_gateway.logs import configure
 from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.tracing.logs import configure
 from serving_gateway.transport.listening import CannotListenError, listening_socket
 from serving_gateway.workers.parent import Parent
 

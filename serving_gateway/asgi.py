@@ -11,8 +11,8 @@ from typing import Any
 
 from serving_gateway.gateway import Gateway
 from serving_gateway.http import ApiError, Headers, Request, Response, traced
-from serving_gateway.logs import configure
 from serving_gateway.settings import Settings
+from serving_gateway.tracing.logs import configure
 from serving_gateway.tracing.trace import begun
 
 Scope = MutableMapping[str, Any]

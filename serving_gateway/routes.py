@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from serving_gateway.http import ApiError, Handler, Request, Respond, Response, json_response, traced, unavailable
 from serving_gateway.log.spool import Spool
-from serving_gateway.logs import Failures
 from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.tracing.logs import Failures
 from serving_gateway.tracing.recorder import Recorder
 from serving_gateway.tracing.trace import TRACEPARENT, Trace, begun
 from serving_gateway.workers.identity import Worker

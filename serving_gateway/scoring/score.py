@@ -7,13 +7,13 @@ from collections.abc import Callable, Container, Sequence
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.http import ApiError, unavailable
-from serving_gateway.logs import Failures
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.tripwire import Tripwire
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.deadlines import Deadlines
 from serving_gateway.scoring.lane import Lane
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.logs import Failures
 from serving_gateway.tracing.recorder import Recorder
 from serving_gateway.triton.errors import ScoreError
 

@@ -15,8 +15,8 @@ import uvloop
 from serving_gateway.gateway import Gateway
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.spool import SpoolInUseError
-from serving_gateway.logs import configure
 from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.tracing.logs import configure
 from serving_gateway.workers.identity import Inherited, Worker, worker_id
 from serving_gateway.workers.line import READY
 

@@ -1,15 +1,13 @@
 """How the gateway's processes log: one JSON object a line, or a readable line where somebody looks on."""
 
+import json
 import logging
 import sys
 import time
 from datetime import UTC, datetime
 
-import msgspec
-
 _IDS = ("request_id", "trace_id", "prediction_ids")
 LINES_A_SECOND = 100
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def configure(level: str, gateway: str) -> None:
@@ -34,7 +32,7 @@ class JsonLines(logging.Formatter):
         line |= {"gateway": self._gateway, "message": record.getMessage()} | _ids(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        return json.dumps(line, default=str)  # ASCII: what cannot be encoded is in what callers send, too
 
 
 class Readable(logging.Formatter):
