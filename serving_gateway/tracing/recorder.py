@@ -164,7 +164,8 @@ class Recorder:
 
     def _flush(self) -> None:
         ended, self._ended = self._ended, []
-        self._exporter.export(ended)
+        if ended:
+            self._exporter.export(ended)
 
 
 def recorder_of(settings: Settings) -> Recorder | None:
