@@ -16,15 +16,11 @@ from tests.serving_gateway.tracing.collector import collector
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """What the exporter tells OpenTelemetry's loggers ends with the test."""
-    queue, exporter = (
-        logging.getLogger("opentelemetry.sdk._shared_internal"),
-        logging.getLogger("opentelemetry.exporter"),
-    )
-    filters, level = list(queue.filters), exporter.level
+    """An exporter's filter of OpenTelemetry's log ends with the test."""
+    queue = logging.getLogger("opentelemetry.sdk._shared_internal")
+    filters = list(queue.filters)
     yield
     queue.filters[:] = filters
-    exporter.setLevel(level)
 
 
 def spans(count: int) -> list[Span]:
