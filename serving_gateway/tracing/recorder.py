@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from serving_gateway.http import Request
-from serving_gateway.settings import Settings
+from serving_gateway.settings import Settings, SettingsError
 from serving_gateway.tracing.sampling import Sampler
 from serving_gateway.tracing.trace import Trace, begun, span_id
 
@@ -169,10 +169,16 @@ class Recorder:
 
 
 def recorder_of(settings: Settings) -> Recorder | None:
-    """What records by `settings`; None where no collector is named. Only then OpenTelemetry is imported."""
+    """What records by `settings`; None where no collector is named: else OpenTelemetry is imported.
+
+    Raises SettingsError where it is not installed.
+    """
     if not settings.otlp_endpoint:
         return None
-    from serving_gateway.tracing.export import OtlpExporter
-
+    try:
+        from serving_gateway.tracing.export import OtlpExporter
+    except ModuleNotFoundError as error:
+        needed = "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
+        raise SettingsError(f"OTEL_EXPORTER_OTLP_ENDPOINT is set and needs {needed} installed: {error}") from None
     exporter = OtlpExporter(settings.otlp_endpoint, service=settings.service_name, instance=settings.gateway_id)
     return Recorder(Sampler(settings.traces_sampler, settings.traces_sampler_arg), exporter)

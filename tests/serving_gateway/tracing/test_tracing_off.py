@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving_gateway.settings import Settings
+from serving_gateway.settings import Settings, SettingsError
 from serving_gateway.tracing.recorder import recorder_of
 from tests.servers import ROOT
 from tests.serving_gateway.support import GIVEN, GatewayProcess
@@ -53,6 +53,16 @@ def test_off_means_not_even_imported(tmp_path: Path) -> None:
 
 def test_on_means_imported(tmp_path: Path) -> None:
     assert imported(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") == TRACING
+
+
+def test_where_opentelemetry_is_not_installed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "serving_gateway.tracing.export", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    settings = Settings.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+    with pytest.raises(
+        SettingsError, match=r"^OTEL_EXPORTER_OTLP_ENDPOINT is set and needs opentelemetry-sdk and .*: .*"
+    ):
+        recorder_of(settings)
 
 
 def test_off_there_is_nobody_to_ask() -> None:
