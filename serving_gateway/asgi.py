@@ -62,7 +62,13 @@ async def _answer(gateway: Gateway, settings: Settings, scope: Scope, receive: R
     else:
         if request is None:
             return
-        gateway.handle(request, lambda response: None if answered.done() else answered.set_result(response))
+        asked = request
+
+        def respond(response: Response) -> None:
+            if not answered.done():
+                answered.set_result(traced(response, asked.trace) if asked.trace else response)
+
+        gateway.handle(asked, respond)
     response = await answered
     headers = [("content-type", response.content_type), ("content-length", str(len(response.body))), *response.headers]
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

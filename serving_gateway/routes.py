@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from serving_gateway.http import ApiError, Handler, Request, Respond, Response, json_response, traced, unavailable
+from serving_gateway.http import ApiError, Handler, Request, Respond, Response, json_response, unavailable
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
@@ -56,7 +56,10 @@ class Router:
         self._failures = Failures(_log)
 
     def handle(self, request: Request, respond: Respond) -> None:
-        """Answer one request, now or later; every error becomes a response of the one error shape, every answer has its trace."""
+        """Answer one request, now or later; every error becomes a response of the one error shape.
+
+        The transport puts the trace that is set here into the answer's head.
+        """
         trace = request.trace = begun(request.headers.get(TRACEPARENT))
         recorder = self._recorder
         began_ns = 0 if recorder is None else recorder.sample(trace)
@@ -70,7 +73,7 @@ class Router:
                 self._tell(request, response, trace)
             if trace.sampled and recorder is not None:
                 recorder.answered(trace, request, route=route, status=response.status, began_ns=began_ns)
-            respond(traced(response, trace))
+            respond(response)
 
         try:
             self._handler(request, methods)(request, counted)

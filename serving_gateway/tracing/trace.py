@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -14,29 +15,27 @@ _IDS = 24  # bytes of a trace id and a span id
 _POOL = 512
 
 
-class _Ids:
-    """Random hex digits, fetched many at a time: a system call for every request would cost more than all the rest of it."""
-
-    def __init__(self) -> None:
-        self.refill()
-        os.register_at_fork(after_in_child=self.refill)  # a child must not go on with its parent's
-
-    def refill(self) -> None:
-        self._digits, self._at = os.urandom(_IDS * _POOL).hex(), 0
-
-    def take(self, count: int) -> str:
-        """`count` digits, at most 48, each given once."""
-        if self._at + count > len(self._digits):
-            self.refill()
-        at = self._at
-        self._at = at + count
-        return self._digits[at : self._at]
+def _drawn() -> Iterator[str]:
+    """48 random hex digits at a time. The system is asked for many: a call for every request would cost more than the rest of it."""
+    while True:
+        digits = os.urandom(_IDS * _POOL).hex()
+        for at in range(0, len(digits), 2 * _IDS):
+            yield digits[at : at + 2 * _IDS]
 
 
-_ids = _Ids()
+_ids = _drawn()
 
 
-class Trace(Struct):
+def _draw_anew() -> None:
+    """A forked child must not go on with its parent's."""
+    global _ids  # noqa: PLW0603
+    _ids = _drawn()
+
+
+os.register_at_fork(after_in_child=_draw_anew)
+
+
+class Trace(Struct, gc=False):
     """The ids of one request: `trace_id` (32 hex digits), its own span's, the caller's span's (16 each; empty: it has none).
 
     `caller_samples` is the caller's flag, None where there is none; `sampled` is whether spans of it are recorded here.
@@ -63,10 +62,10 @@ def begun(traceparent: str | None) -> Trace:
         found = _TRACEPARENT.fullmatch(traceparent.strip())
         if found is not None and (found[1] != "00" or found[5] is None):
             return Trace(found[2], span_id(), found[3], bool(int(found[4], 16) & _SAMPLED))
-    ids = _ids.take(48)
+    ids = next(_ids)
     return Trace(ids[:32], ids[32:])
 
 
 def span_id() -> str:
     """A new one: 16 hex digits."""
-    return _ids.take(16)
+    return next(_ids)[:16]

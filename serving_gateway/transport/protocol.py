@@ -47,6 +47,7 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = False
         self._dispatching = False
         self._without_body = False
+        self._request: Request | None = None  # which is being answered
         self._connection: Connection = ""
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
@@ -285,10 +286,10 @@ class HttpProtocol(asyncio.Protocol):
             request, self._connection = self._waiting.popleft()
             self._serving = True
             if isinstance(request, Response):
-                self._without_body = False
+                self._without_body, self._request = False, None
                 self._respond(request)
             else:
-                self._without_body = request.method == "HEAD"
+                self._without_body, self._request = request.method == "HEAD", request
                 self._release(len(request.body))
                 self._handle(request, self._respond)
         self._dispatching = False
@@ -299,11 +300,13 @@ class HttpProtocol(asyncio.Protocol):
     def _respond(self, response: Response) -> None:
         """Answer the request that is being served."""
         self._serving = False
+        request, self._request = self._request, None
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         connection: Connection = "close" if self._draining and not self._waiting else self._connection
-        transport.write(response_bytes(response, connection=connection, without_body=self._without_body))
+        trace = request.trace if request is not None else None
+        transport.write(response_bytes(response, connection=connection, without_body=self._without_body, trace=trace))
         if connection == "close":
             self._waiting.clear()
             self._close(transport)
