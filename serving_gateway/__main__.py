@@ -1,11 +1,11 @@
 """python -m serving_gateway: a small parent that holds the listening socket and keeps GATEWAY_WORKERS workers running."""
 
 import argparse
-import logging
 import os
 import sys
 
 from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.tracing.logs import configure
 from serving_gateway.transport.listening import CannotListenError, listening_socket
 from serving_gateway.workers.parent import Parent
 
@@ -28,7 +28,7 @@ def main() -> int:
     except CannotListenError as error:
         print(f"serving_gateway: {error}", file=sys.stderr)
         return 1
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s parent %(name)s %(message)s")
+    configure(settings.log_level, settings.gateway_id)
     return Parent(settings.workers, listener).run()
 
 

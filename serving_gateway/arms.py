@@ -34,10 +34,17 @@ class LoadedArm:
             width=len(contract.inputs),
         )
 
-    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+    def ask(
+        self,
+        rows: Sequence[bytes],
+        deadline: float,
+        done: Callable[[list[float] | ScoreError], None],
+        traceparent: str = "",
+    ) -> None:
         """Have `rows` (packed float32 vectors) scored in one batch before `deadline` (event loop time).
 
         `done` is called once, later, with the probability of each row, or with what became of the batch as a whole.
+        `traceparent` (W3C Trace Context) names the span that Triton works for; empty where nobody records it.
         """
         model = self.arm.triton_model
 
@@ -50,7 +57,7 @@ class LoadedArm:
                 scores = error
             done(scores)
 
-        self._triton.send(self._messages.request(rows), deadline, answered)
+        self._triton.send(self._messages.request(rows, traceparent), deadline, answered)
         self._at_work[model] += 1
 
     @property

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from serving_gateway.gateway import Gateway
-from serving_gateway.http import ApiError, Headers, Request, Response
+from serving_gateway.http import ApiError, Headers, Request, Response, traced
 from serving_gateway.settings import Settings
+from serving_gateway.tracing.logs import configure
+from serving_gateway.tracing.trace import begun
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,20 +24,21 @@ _Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 def application() -> _Application:
     """The ASGI application by the environment's settings. Raises SettingsError."""
     settings = Settings.load(os.environ)
-    begun: list[Gateway] = []
+    configure(settings.log_level, settings.gateway_id)
+    gateways: list[Gateway] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _live(settings, begun, receive, send)
+            await _live(settings, gateways, receive, send)
         elif scope["type"] == "http":
-            await _answer(begun[0], settings, scope, receive, send)
+            await _answer(gateways[0], settings, scope, receive, send)
         else:
             raise ValueError(f"only HTTP is answered here, not {scope['type']}")
 
     return app
 
 
-async def _live(settings: Settings, begun: list[Gateway], receive: Receive, send: Send) -> None:
+async def _live(settings: Settings, gateways: list[Gateway], receive: Receive, send: Send) -> None:
     await receive()  # lifespan.startup
     try:
         gateway = Gateway(settings)
@@ -43,7 +46,7 @@ async def _live(settings: Settings, begun: list[Gateway], receive: Receive, send
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         raise
-    begun.append(gateway)
+    gateways.append(gateway)
     await send({"type": "lifespan.startup.complete"})
     await receive()  # lifespan.shutdown: the server has drained
     await gateway.end()
@@ -55,16 +58,26 @@ async def _answer(gateway: Gateway, settings: Settings, scope: Scope, receive: R
     try:
         request = await _request(scope, receive, max_body_bytes=settings.max_body_bytes)
     except ApiError as error:
-        answered.set_result(error.response(scope["path"]))
+        answered.set_result(traced(error.response(scope["path"]), begun(_traceparent(scope))))
     else:
         if request is None:
             return
-        gateway.handle(request, lambda response: None if answered.done() else answered.set_result(response))
+        asked = request
+
+        def respond(response: Response) -> None:
+            if not answered.done():
+                answered.set_result(traced(response, asked.trace) if asked.trace else response)
+
+        gateway.handle(asked, respond)
     response = await answered
     headers = [("content-type", response.content_type), ("content-length", str(len(response.body))), *response.headers]
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": response.status, "headers": encoded})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+
+def _traceparent(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
 
 
 async def _request(scope: Scope, receive: Receive, *, max_body_bytes: int) -> Request | None:

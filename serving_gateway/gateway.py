@@ -7,25 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
 
-import redis
-import redis.asyncio
-import redis.asyncio.retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from serving_gateway.access import Tokens
-from serving_gateway.contracts.online_address import parse_address
+from serving_gateway.clients import online_store, redis_client, rollout_store
 from serving_gateway.contracts.prediction import ArmName
-from serving_gateway.control.store import RolloutStore
 from serving_gateway.feedback import Feedback
 from serving_gateway.http import Request, Respond
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.shipper import Shipper
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
-from serving_gateway.online_cluster import OnlineCluster
-from serving_gateway.online_connection import OnlineConnection, OnlineStore
 from serving_gateway.openapi.route import Description
 from serving_gateway.page.document import page
 from serving_gateway.page.status import Status
@@ -42,13 +34,12 @@ from serving_gateway.scoring.predict import Finish, Predict
 from serving_gateway.scoring.prepare import EventClock, Prepare
 from serving_gateway.scoring.score import CANARY_SHARE, Scorer
 from serving_gateway.settings import Settings
+from serving_gateway.tracing.recorder import recorder_of
 from serving_gateway.transport.server import GRACE_S, HttpServer
 from serving_gateway.triton.client import TritonClient
 from serving_gateway.v2.table import surface
 from serving_gateway.workers.identity import Worker
 
-REDIS_CONNECTIONS = 8  # for the rollout, the log and who listens; features have a connection of their own
-REDIS_TIMEOUT_S = 1.0
 CATCH_UP_S = 1.0
 FAREWELL_S = 1.0
 TEND_S = 1.0
@@ -78,9 +69,10 @@ class Gateway:
         own = others.pop(self._worker.index) if files else SlotFile()
         self._metrics = metrics = Metrics(own, others)
         metrics.spool_limit.set(settings.spool_max_bytes)
+        self._recorder = recorder_of(settings)
         deadline_s = settings.deadline_ms / 1000
-        self._control = _redis(settings)
-        self._online = _online_store(settings)
+        self._control = redis_client(settings)
+        self._online = online_store(settings)
         self._triton = {name: TritonClient(settings.triton_http) for name in get_args(ArmName)}
         self._passed_through = TritonClient(settings.triton_http)
         self._shipper = Shipper(self._control)
@@ -95,7 +87,7 @@ class Gateway:
         self._tripwire = Tripwire(
             settings.folder / "trips" / f"{settings.gateway_id}.json", enabled=settings.reflex == "on"
         )
-        self._store = _rollout_store(settings)
+        self._store = rollout_store(settings)
         contracts = ContractCache(settings.folder / "contracts", self._control)
         self._follower = Follower(
             gateway=settings.gateway_id,
@@ -115,6 +107,7 @@ class Gateway:
             metrics,
             max_rows=settings.shadow_queue_rows,
             timeout_s=deadline_s * CANARY_SHARE,  # as long as a canary has: their timeouts are compared
+            recorder=self._recorder,
         )
         self._router = self._routes(metrics)
         self._server = HttpServer(self._router.handle, settings, listener, own, others)
@@ -135,17 +128,23 @@ class Gateway:
         scorer = Scorer(
             metrics,
             self._tripwire,
-            Finish(self._spool, self._background),
+            Finish(self._spool, self._background, self._recorder),
             deadline_s=deadline_s,
             max_rows=self._settings.queue_rows,
             group_commit=self._settings.group_commit == "on",
+            recorder=self._recorder,
         )
         keys = Tokens(self._settings.api_keys)
         predict = Predict(
             keys=keys,
             follower=self._follower,
             clock=clock,
-            prepare=Prepare(metrics, scorer.begin, degrade=self._settings.features_away == "default"),
+            prepare=Prepare(
+                metrics,
+                scorer.begin,
+                degrade=self._settings.features_away == "default",
+                recorder=self._recorder,
+            ),
             deadline_s=deadline_s,
         )
         rollout = RolloutRoutes(
@@ -177,7 +176,9 @@ class Gateway:
                 ready=operations.ready,
                 triton=self._passed_through,
                 settings=self._settings,
+                recorder=self._recorder,
             ),
+            recorder=self._recorder,
         )
 
     def _feedback(self, metrics: Metrics, keys: Tokens, clock: EventClock) -> Feedback:
@@ -257,6 +258,8 @@ class Gateway:
             client.close()
         self._online.close()
         await self._control.aclose()
+        if self._recorder is not None:
+            await self._recorder.close(FAREWELL_S)
 
 
 async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
@@ -266,32 +269,3 @@ async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=0.05)
-
-
-def _rollout_store(settings: Settings) -> RolloutStore:
-    """The synchronous client, for what runs in a thread: it must not hold a poll up for long."""
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return RolloutStore(client)
-
-
-def _redis(settings: Settings) -> "redis.asyncio.Redis":
-    """A client that waits for one of a bounded number of connections, and retries once: a pooled one may be stale."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=REDIS_CONNECTIONS,
-        timeout=REDIS_TIMEOUT_S,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
-    )
-    return redis.asyncio.Redis.from_pool(pool)
-
-
-def _online_store(settings: Settings) -> OnlineStore:
-    address = parse_address(settings.features_redis_url)
-    return OnlineCluster(address) if address.kind == "cluster" else OnlineConnection(address)

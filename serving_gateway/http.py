@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from serving_gateway.tracing.trace import TRACERESPONSE, Trace
+
 JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 
@@ -40,14 +42,18 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
-class Request(Struct, frozen=True):
-    """One HTTP request, read whole. Header names are lower-case; `path` has no query, `query` is as it was sent."""
+class Request(Struct):
+    """One HTTP request, read whole. Header names are lower-case; `path` has no query, `query` is as it was sent.
+
+    `trace` is set once it is handled.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     query: str = ""
+    trace: Trace | None = None
 
 
 class Response(Struct, frozen=True):
@@ -57,6 +63,12 @@ class Response(Struct, frozen=True):
     body: bytes
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def traced(response: Response, trace: Trace) -> Response:
+    """`response` with the trace in a header: W3C Trace Context, editors' draft, section "traceresponse Header"."""
+    headers = (*response.headers, (TRACERESPONSE, trace.value))
+    return Response(response.status, response.body, response.content_type, headers)
 
 
 Respond = Callable[[Response], None]

@@ -11,11 +11,15 @@ from serving_gateway.metrics import CONTENT_TYPE, Metrics
 from serving_gateway.rollout.follower import Follower
 from serving_gateway.rollout.served import Served
 from serving_gateway.rollout.tripwire import Tripwire
+from serving_gateway.tracing.logs import Failures
+from serving_gateway.tracing.recorder import Recorder
+from serving_gateway.tracing.trace import TRACEPARENT, Trace, begun
 from serving_gateway.workers.identity import Worker
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
 Methods = dict[str, Handler]
 _running: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
+_LOGGED_BYTES = 300  # of an error's body
 _log = logging.getLogger(__name__)
 
 
@@ -37,21 +41,38 @@ class Router:
     """Calls the handler of (path, method). Any server that can make a Request can serve this."""
 
     def __init__(
-        self, routes: dict[str, Methods], metrics: Metrics, *, find: Callable[[str], tuple[str, Methods] | None]
+        self,
+        routes: dict[str, Methods],
+        metrics: Metrics,
+        *,
+        find: Callable[[str], tuple[str, Methods] | None],
+        recorder: Recorder | None = None,
     ) -> None:
         """`find` knows the paths with parameters: it gives the pattern that a path fits and its methods."""
         self._routes = routes
         self._metrics = metrics
         self._find = find
+        self._recorder = recorder
+        self._failures = Failures(_log)
 
     def handle(self, request: Request, respond: Respond) -> None:
-        """Answer one request, now or later; every error becomes a response of the one error shape."""
+        """Answer one request, now or later; every error becomes a response of the one error shape.
+
+        The transport puts the trace that is set here into the answer's head.
+        """
+        trace = request.trace = begun(request.headers.get(TRACEPARENT))
+        recorder = self._recorder
+        began_ns = 0 if recorder is None else recorder.sample(trace)
         route, methods = request.path, self._routes.get(request.path)
         if methods is None:
             route, methods = self._find(request.path) or ("other", None)
 
         def counted(response: Response) -> None:
             self._metrics.responses(route, str(response.status)).inc()
+            if response.status >= 500:
+                self._tell(request, response, trace)
+            if trace.sampled and recorder is not None:
+                recorder.answered(trace, request, route=route, status=response.status, began_ns=began_ns)
             respond(response)
 
         try:
@@ -60,6 +81,13 @@ class Router:
             counted(error.response(request.path))
         except Exception:  # noqa: BLE001  the outermost boundary: a bug costs one answer, not the connection
             counted(_bug(request))
+
+    def _tell(self, request: Request, response: Response, trace: Trace) -> None:
+        """Log a failure with its ids. What is only looked at, probes ask for again and again."""
+        if request.method not in ("GET", "HEAD"):
+            said = response.body[:_LOGGED_BYTES].decode(errors="replace")
+            told = (request.method, request.path, response.status, said)
+            self._failures.warn("%s %s answered %d: %s", *told, request_id=trace.request_id, trace_id=trace.trace_id)
 
     def _handler(self, request: Request, methods: Methods | None) -> Handler:
         if methods is None:
@@ -82,7 +110,8 @@ async def _response(request: Request, answer: Awaitable[Response]) -> Response:
 
 
 def _bug(request: Request) -> Response:
-    _log.exception("%s %s failed", request.method, request.path)
+    ids = {"request_id": request.trace.request_id, "trace_id": request.trace.trace_id} if request.trace else None
+    _log.exception("%s %s failed", request.method, request.path, extra=ids)
     return ApiError(500, "internal error; the gateway's log has the details").response(request.path)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from serving_gateway.access import NamedToken, token, token_lines
+from serving_gateway.tracing.sampling import SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +65,22 @@ def _store_url(text: str) -> str:
 
     parse_address(text)
     return text
+
+
+def _collector_url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError("a URL such as http://127.0.0.1:4318")
+    try:
+        _ = urlsplit(text).port
+    except ValueError:
+        raise ValueError("a URL such as http://127.0.0.1:4318, with a port from 0 to 65535") from None
+    return text
+
+
+def _ratio(text: str) -> float:
+    if not re.fullmatch(r"0(\.\d+)?|1(\.0+)?", text, re.ASCII):
+        raise ValueError("a number from 0 to 1")
+    return float(text)
 
 
 def _identifier(text: str) -> str:
@@ -171,6 +189,25 @@ class Settings:
     )
     receive_ms: int = _setting(
         "GATEWAY_RECEIVE_MS", "10000", _integer(100, 3_600_000), "a client has so long to send a request, or to read"
+    )
+    log_level: str = _setting(
+        "LOG_LEVEL",
+        "INFO",
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "what the gateway logs: this and what is worse",
+    )
+    otlp_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        _collector_url,
+        "collector of traces, OTLP over HTTP; without one, no tracing",
+    )
+    service_name: str = _setting("OTEL_SERVICE_NAME", "serving_gateway", str, "name of the gateway in traces")
+    traces_sampler: str = _setting(
+        "OTEL_TRACES_SAMPLER", "parentbased_always_on", _one_of(*SAMPLERS), "which requests are traced"
+    )
+    traces_sampler_arg: float = _setting(
+        "OTEL_TRACES_SAMPLER_ARG", "1.0", _ratio, "share of them, 0 to 1, where the sampler is by ratio"
     )
 
     @classmethod

@@ -45,7 +45,8 @@ def document(operations: Mapping[tuple[str, str], Operation]) -> dict[str, Any]:
         "info": {
             "title": "Drift Platform gateway",
             "version": "1",
-            "description": "Predictions by the rollout's arms, ground truth, rollout control, Open Inference Protocol v2.",
+            "description": "Predictions by the rollout's arms, ground truth, rollout control, Open Inference Protocol v2. "
+            "Every answer has a header traceresponse (W3C Trace Context); a traceparent that is sent keeps its trace.",
         },
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SCHEMES},

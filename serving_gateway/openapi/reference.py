@@ -17,7 +17,8 @@ sent, a customer's orders are looked up. Bodies are JSON. What is asked by GET m
 
 Errors are `{"error": {"path": …, "message": …}}`: `path` is `$` for the whole body, `$.instances[3].origin` for a member of
 it, else a header's name or `?parameter`. Under `/v2` they are `{"error": "…"}`. 503 says in `Retry-After` when to come
-back. A path that is not here is 404, another method 405 with `Allow`. Each route may also answer:
+back. Every answer names its trace in `traceresponse`; that of a `traceparent` which was sent is kept ([tracing](tracing.md)).
+A path that is not here is 404, another method 405 with `Allow`. Each route may also answer:
 """
 _ACCESS: Mapping[Access, str] = {
     "open": "",

@@ -17,6 +17,7 @@ from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.recorder import Attribute, Recorder
 from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256
@@ -28,7 +29,10 @@ _SALT = "shadow"
 class Background:
     """The queues of the background arms and the one worker each of them has while rows wait."""
 
-    def __init__(self, spool: Spool, metrics: Metrics, *, max_rows: int, timeout_s: float) -> None:
+    def __init__(
+        self, spool: Spool, metrics: Metrics, *, max_rows: int, timeout_s: float, recorder: Recorder | None = None
+    ) -> None:
+        self._recorder = recorder
         self._spool = spool
         self._metrics = metrics
         self._max_rows = max_rows
@@ -91,7 +95,7 @@ class Background:
                 return
 
     async def _score(self, arm: LoadedArm, batch: list[ScoringRow]) -> None:
-        started = time.perf_counter()
+        started, began_ns = time.perf_counter(), time.time_ns()
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         outcome: Outcome = "ok"
         scores: list[float | None]
@@ -101,6 +105,19 @@ class Background:
         except ScoreError as error:
             outcome, scores = error.outcome, [None] * len(batch)
         latency_s = time.perf_counter() - started
+        if self._recorder is not None:
+            about: dict[str, Attribute] = {
+                "drift.arm": arm.name,
+                "drift.model": arm.arm.triton_model,
+                "drift.batch.rows": len(batch),
+            }
+            self._recorder.linked(
+                "background.infer",
+                [row.call for row in batch],
+                began_ns=began_ns,
+                attributes=about,
+                error="" if outcome == "ok" else outcome,
+            )
         if outcome == "ok":
             self._metrics.scored("shadow", [latency_s] * len(batch))
             self._compare(arm, batch, found)

@@ -6,6 +6,7 @@ from serving_gateway.arms import LoadedArm
 from serving_gateway.http import ApiError
 from serving_gateway.rollout.served import Served
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.trace import Trace
 
 
 class Call:
@@ -16,7 +17,8 @@ class Call:
     """
 
     __slots__ = (
-        "canary_failed", "canary_until", "deadline", "done", "error", "request_id", "rows", "served", "started", "waiting"
+        "canary_failed", "canary_until", "deadline", "done", "error", "request_id", "rows", "served", "started", "trace",
+        "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -28,6 +30,7 @@ class Call:
         started: float,
         deadline: float,
         done: "Callable[[Call], None]",
+        trace: Trace | None = None,
     ) -> None:
         self.served = served
         self.request_id = request_id
@@ -35,6 +38,7 @@ class Call:
         self.waiting = count
         self.started = started
         self.deadline = deadline
+        self.trace = trace
         self.done = done
         self.error: ApiError | None = None
         self.canary_until = 0.0  # event loop time until which the canary may score its rows; 0: it has none
@@ -44,6 +48,11 @@ class Call:
     def settled(self) -> bool:
         """Whether it is answered, or refused."""
         return not self.waiting or self.error is not None
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What the log finds it by."""
+        return {"request_id": self.request_id, "trace_id": self.trace.trace_id if self.trace else ""}
 
     def until(self, arm: LoadedArm) -> float:
         """Event loop time until which `arm` may score its rows."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from serving_gateway.arms import LoadedArm
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.recorder import Attribute, Recorder, Step
 from serving_gateway.triton.errors import ScoreError
 
 MAX_BATCH = 256
@@ -26,8 +27,17 @@ class Lane:
     Without `group_commit` the rows of each request go as a batch of their own, up to SINGLE_IN_FLIGHT at once.
     """
 
-    def __init__(self, arm: LoadedArm, scored: Scored, failed: Failed, *, group_commit: bool) -> None:
+    def __init__(
+        self,
+        arm: LoadedArm,
+        scored: Scored,
+        failed: Failed,
+        *,
+        group_commit: bool,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.arm = arm
+        self._recorder = recorder
         self._scored = scored
         self._failed = failed
         self._group_commit = group_commit
@@ -77,8 +87,16 @@ class Lane:
                 row.queued = True
         began = self._now()
         deadline = max([row.call.until(self.arm) for row in batch])
+        recorder = self._recorder
+        step = None if recorder is None else recorder.step("triton.infer", [row.call for row in batch], kind="client")
+
+        def done(result: list[float] | ScoreError) -> None:
+            if step is not None:
+                self._end(step, len(batch), result)
+            self._answered(batch, began, result)
+
         try:
-            self.arm.ask([row.packed for row in batch], deadline, lambda result: self._answered(batch, began, result))
+            self.arm.ask([row.packed for row in batch], deadline, done, step.traceparent if step is not None else "")
         except Exception:  # noqa: BLE001  a bug: its rows come due at their deadlines, what waits goes on
             self._in_flight -= len(batch)
             _log.exception("a batch for %s broke", self.arm.arm.triton_model)
@@ -92,6 +110,17 @@ class Lane:
         except Exception:  # noqa: BLE001  as above
             _log.exception("a batch for %s broke", self.arm.arm.triton_model)
         self._send()
+
+    def _end(self, step: Step, rows: int, result: list[float] | ScoreError) -> None:
+        about: dict[str, Attribute] = {
+            "drift.arm": self.arm.name,
+            "drift.model": self.arm.arm.triton_model,
+            "drift.batch.rows": rows,
+        }
+        if isinstance(result, ScoreError):
+            step.end(about | {"error.type": result.outcome}, str(result))
+        else:
+            step.end(about)
 
     def _learn(self, rows: int, took_s: float) -> None:
         """A small batch can only show that a row takes less than was thought: else one stall would be believed for ever."""

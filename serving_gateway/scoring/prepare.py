@@ -20,6 +20,7 @@ from serving_gateway.rollout.served import Served
 from serving_gateway.routing import ForcedArm
 from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.recorder import Attribute, Recorder
 from serving_gateway.vectors import packed, unpacked
 
 MAX_BATCH = 256  # calls whose features are read together
@@ -61,7 +62,15 @@ class Prepare:
     While a read is in flight, arrivals wait and are read together. With `degrade`, what cannot be read counts as missing.
     """
 
-    def __init__(self, metrics: Metrics, then: Callable[[Call], None], *, degrade: bool = False) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        then: Callable[[Call], None],
+        *,
+        degrade: bool = False,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._recorder = recorder
         self._metrics = metrics
         self._then = then
         self._degrade = degrade
@@ -128,11 +137,22 @@ class Prepare:
         if self._degrade:
             now = asyncio.get_running_loop().time()
             until = now + (min(asked.call.deadline for asked in batch) - now) * READ_SHARE
+        recorder = self._recorder
+        step = None if recorder is None else recorder.step("features.read", [a.call for a in batch], kind="client")
+        about: dict[str, Attribute] = {
+            "db.system.name": "redis",
+            "drift.batch.requests": len(batch),
+            "drift.batch.rows": len(wanted),
+        }
         try:
             found = await batch[0].call.served.features.read(wanted, until)
         except FeaturesUnavailableError as error:
+            if step is not None:
+                step.end(about, str(error))
             await self._unread(batch, error)
             return
+        if step is not None:
+            step.end(about)
         views = iter(found)
         for asked in batch:
             self._go_on(asked, {at: next(views) for at, row in enumerate(asked.rows) if row.fields is not None})
@@ -147,7 +167,7 @@ class Prepare:
         except ApiError as error:
             asked.call.fail(error)
         except Exception:  # noqa: BLE001  a bug costs one answer, not those of all whose features were read with it
-            _log.exception("request %r cannot be prepared", asked.call.request_id)
+            _log.exception("request %r cannot be prepared", asked.call.request_id, extra=asked.call.ids)
             asked.call.fail(ApiError(500, "internal error; the gateway's log has the details"))
 
     async def _unread(self, batch: list[Asked], error: FeaturesUnavailableError) -> None:

@@ -1,6 +1,7 @@
 """Scores calls: each row by the arm of its place, a failed canary's rows by the baseline within the same request."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Container, Sequence
 
@@ -12,10 +13,13 @@ from serving_gateway.scoring.call import Call
 from serving_gateway.scoring.deadlines import Deadlines
 from serving_gateway.scoring.lane import Lane
 from serving_gateway.scoring.row import ScoringRow
+from serving_gateway.tracing.logs import Failures
+from serving_gateway.tracing.recorder import Recorder
 from serving_gateway.triton.errors import ScoreError
 
 CANARY_SHARE = 0.5  # of the time that is left: the rest is kept for the fallback
 WAIT_SHARE = 0.75  # of the time that is left: who would have to wait longer is refused at once
+_log = logging.getLogger(__name__)
 FAIR_SHARE = 0.25  # of the whole deadline: with less, a timeout is the feature read's, not the canary's
 
 
@@ -31,7 +35,10 @@ class Scorer:
         deadline_s: float,
         max_rows: int,
         group_commit: bool,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
+        self._failures = Failures(_log)
         self._metrics = metrics
         self._tripwire = tripwire
         self._finish = finish
@@ -66,7 +73,9 @@ class Scorer:
         if lane is None:
             # An arm comes with a change of the rollout: what served before it and has no work left is forgotten.
             self._lanes = {a: lane for a, lane in self._lanes.items() if a in needed or not lane.idle}
-            lane = self._lanes[arm] = Lane(arm, self._scored, self._failed, group_commit=self._group_commit)
+            lane = self._lanes[arm] = Lane(
+                arm, self._scored, self._failed, group_commit=self._group_commit, recorder=self._recorder
+            )
         return lane
 
     def _canary_is_late(self, call: Call) -> None:
@@ -127,8 +136,11 @@ class Scorer:
         canary = call.served.canary
         if canary is None or not call.canary_until:
             return
-        fallbacks = sum(row.fallback_from is not None for row in call.rows)
+        fallbacks = [row for row in call.rows if row.fallback_from is not None]
         if fallbacks:
-            self._metrics.fallbacks.inc(fallbacks)
+            self._metrics.fallbacks.inc(len(fallbacks))
+            told = (len(fallbacks), canary.arm.triton_model, fallbacks[0].fallback_outcome)
+            ids = [row.prediction_id for row in fallbacks]
+            self._failures.warn("%d rows fell back from %s: %s", *told, **call.ids, prediction_ids=ids)
         if call.canary_failed or not fallbacks:
             self._tripwire.observe(canary.arm.triton_model, failed=call.canary_failed)

@@ -11,7 +11,8 @@ from math import inf
 
 import httptools
 
-from serving_gateway.http import ApiError, Handler, Headers, Request, Response
+from serving_gateway.http import ApiError, Handler, Headers, Request, Response, traced
+from serving_gateway.tracing.trace import TRACEPARENT, begun
 from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.heads import KnownHeads, Repeats, path_of, without_upgrade
 from serving_gateway.transport.messages import CONTINUE, Connection, response_bytes
@@ -46,6 +47,7 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = False
         self._dispatching = False
         self._without_body = False
+        self._request: Request | None = None  # which is being answered
         self._connection: Connection = ""
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
@@ -252,11 +254,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, error: ApiError) -> None:
         """The stream cannot be followed further: answer what came before, then this error, then close."""
+        # what came before a request began belongs to none: the headers at hand are those of the last one
+        trace = begun(Headers(self._headers).get(TRACEPARENT) if self._receiving else None)
         self._refused = True
         self._receiving = False
         self._release(sum(map(len, self._body)))
         self._body = []
-        self._enqueue(error.response(path_of(self._url)), "close")
+        self._enqueue(traced(error.response(path_of(self._url)), trace), "close")
 
     def _has_enough(self) -> bool:
         return len(self._waiting) >= MAX_WAITING or self._held > self._max_body
@@ -282,10 +286,10 @@ class HttpProtocol(asyncio.Protocol):
             request, self._connection = self._waiting.popleft()
             self._serving = True
             if isinstance(request, Response):
-                self._without_body = False
+                self._without_body, self._request = False, None
                 self._respond(request)
             else:
-                self._without_body = request.method == "HEAD"
+                self._without_body, self._request = request.method == "HEAD", request
                 self._release(len(request.body))
                 self._handle(request, self._respond)
         self._dispatching = False
@@ -296,11 +300,13 @@ class HttpProtocol(asyncio.Protocol):
     def _respond(self, response: Response) -> None:
         """Answer the request that is being served."""
         self._serving = False
+        request, self._request = self._request, None
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         connection: Connection = "close" if self._draining and not self._waiting else self._connection
-        transport.write(response_bytes(response, connection=connection, without_body=self._without_body))
+        trace = request.trace if request is not None else None
+        transport.write(response_bytes(response, connection=connection, without_body=self._without_body, trace=trace))
         if connection == "close":
             self._waiting.clear()
             self._close(transport)

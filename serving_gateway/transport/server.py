@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from serving_gateway.http import Handler, unavailable
+from serving_gateway.http import Handler, traced, unavailable
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.settings import Settings
+from serving_gateway.tracing.trace import begun
 from serving_gateway.transport.bodies import Bodies
 from serving_gateway.transport.heads import KnownHeads
 from serving_gateway.transport.listening import allow_descriptors, listening_socket
@@ -187,4 +188,4 @@ def _turn_away(accepted: socket.socket) -> None:
     busy = unavailable("all connections are busy (GATEWAY_MAX_CONNECTIONS)").response()
     with accepted, suppress(OSError):
         accepted.setblocking(False)
-        accepted.send(response_bytes(busy, connection="close"))
+        accepted.send(response_bytes(traced(busy, begun(None)), connection="close"))

@@ -48,11 +48,13 @@ class InferMessages:
         self._width = width
         self._heads: dict[int, bytes] = {}
 
-    def request(self, rows: Sequence[bytes]) -> bytes:
+    def request(self, rows: Sequence[bytes], traceparent: str = "") -> bytes:
         """The whole HTTP request; each row is `width` little-endian float32. No Accept-Encoding: Triton would compress."""
         head = self._heads.get(len(rows))
         if head is None:
             head = self._heads[len(rows)] = self._head(len(rows))
+        if traceparent:
+            head = head.replace(b"\r\n", b"\r\ntraceparent: %b\r\n" % traceparent.encode(), 1)
         return head + b"".join(rows)
 
     def scores(self, reply: Reply, count: int) -> list[float]:

@@ -102,6 +102,7 @@ class Infer:
             event_time_us=self._clock.now_us(self._follower.clock_us),
             started=started,
             deadline=deadline,
+            trace=request.trace,
         )
         model = served.state.arms.baseline.model
         return compressed(answer(asked, rows, model=model, output_tensor=contract.output_tensor), request)

@@ -11,6 +11,7 @@ from serving_gateway.routes import Methods, RouteHandler, awaited
 from serving_gateway.scoring.predict import Predict
 from serving_gateway.scoring.prepare import EventClock
 from serving_gateway.settings import Settings
+from serving_gateway.tracing.recorder import Recorder
 from serving_gateway.triton.client import TritonClient
 from serving_gateway.v2.infer import Infer
 from serving_gateway.v2.models import Models
@@ -62,12 +63,13 @@ def surface(
     ready: RouteHandler,
     triton: TritonClient,
     settings: Settings,
+    recorder: Recorder | None = None,
 ) -> Callable[[str], tuple[str, Methods] | None]:
     """The finder of what answers a path under /v2: its pattern and its methods; None where there is no such path.
 
     `ready` is the gateway's own readiness, `triton` a client of its own: what is passed through starves no arm.
     """
-    upstream, deadline_s = Upstream(triton), settings.deadline_ms / 1000
+    upstream, deadline_s = Upstream(triton, recorder), settings.deadline_ms / 1000
     infer = Infer(
         keys=keys,
         follower=follower,

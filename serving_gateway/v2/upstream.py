@@ -4,6 +4,8 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from serving_gateway.http import JSON, ApiError, Request, Response, unavailable
+from serving_gateway.tracing.recorder import Recorder
+from serving_gateway.tracing.trace import TRACEPARENT
 from serving_gateway.triton.client import TritonClient
 from serving_gateway.triton.errors import ScoreError
 from serving_gateway.triton.messages import Reply
@@ -20,8 +22,9 @@ _FINAL = frozenset(status for status in HTTPStatus if status >= HTTPStatus.OK)
 class Upstream:
     """Triton's HTTP endpoint with connections of its own: a model that hangs here starves no arm."""
 
-    def __init__(self, triton: TritonClient) -> None:
+    def __init__(self, triton: TritonClient, recorder: Recorder | None = None) -> None:
         self._triton = triton
+        self._recorder = recorder
 
     async def get(self, path: str, deadline: float) -> Reply:
         """Reply to GET `path`. Raises ApiError as `send` does."""
@@ -38,17 +41,27 @@ class Upstream:
         ours = _OURS | {name.strip().lower() for name in request.headers.get("connection", "").split(",")}
         if not compressible:
             ours |= {"accept-encoding"}
+        step = None if self._recorder is None else self._recorder.step("triton.request", [request], kind="client")
+        if step is not None:
+            ours |= {TRACEPARENT}
         method = "GET" if request.method == "HEAD" else request.method  # a reply without its body could not be told
         target = quote(path or request.path, safe=_PATH_SAFE)
         lines = [f"{method} {target} HTTP/1.1", f"host: {self._triton.address}", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in request.headers.items() if name not in ours]
+        if step is not None:
+            lines.append(f"{TRACEPARENT}: {step.traceparent}")
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         try:
-            return await self._triton.exchange(head + body, deadline)
+            reply = await self._triton.exchange(head + body, deadline)
         except ScoreError as error:
+            if step is not None:
+                step.end({"error.type": error.outcome}, str(error))
             if error.outcome == "timeout":
                 raise ApiError(504, str(error)) from error
             raise unavailable(str(error)) from error
+        if step is not None:
+            step.end({"http.response.status_code": reply.status}, str(reply.status) if reply.status >= 400 else "")
+        return reply
 
 
 def passed_back(reply: Reply) -> Response:

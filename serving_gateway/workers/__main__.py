@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import gc
-import logging
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from serving_gateway.gateway import Gateway
 from serving_gateway.instruments.slots import SlotFile
 from serving_gateway.log.spool import SpoolInUseError
 from serving_gateway.settings import Settings, SettingsError
+from serving_gateway.tracing.logs import configure
 from serving_gateway.workers.identity import Inherited, Worker, worker_id
 from serving_gateway.workers.line import READY
 
@@ -31,9 +31,7 @@ def main() -> int:
     try:
         settings = Settings.load(os.environ)
         settings = dataclasses.replace(settings, gateway_id=worker_id(settings.gateway_id, inherited.index))
-        logging.basicConfig(
-            level=logging.INFO, format=f"%(asctime)s %(levelname)s {settings.gateway_id} %(name)s %(message)s"
-        )
+        configure(settings.log_level, settings.gateway_id)
         uvloop.run(_serve(settings, inherited, line))
     except (SettingsError, SpoolInUseError) as error:
         _say(line, str(error).encode())

@@ -16,6 +16,7 @@ class FaultyTriton:
         self.faults: dict[str, str] = {}
         self.scores: dict[str, float] = {}
         self.asked: Counter[str] = Counter()
+        self.traceparents: list[str | None] = []
         self.address = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,6 +40,7 @@ class FaultyTriton:
         header = json.loads(body[: int(_header(head, "inference-header-content-length") or 0)])
         n, _ = header["inputs"][0]["shape"]
         self.asked[model] += 1
+        self.traceparents.append(_header(head, "traceparent"))
         fault = self.faults.get(model)
         if fault == "hang":
             await asyncio.sleep(3600)

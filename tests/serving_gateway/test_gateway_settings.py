@@ -48,11 +48,31 @@ def test_an_empty_variable_is_unset() -> None:
         ("GATEWAY_SHADOW_QUEUE_ROWS", "0"),
         ("GATEWAY_SPOOL_MAX_BYTES", "1GB"),
         ("GATEWAY_MAX_BODY_BYTES", "8 MiB"),
+        ("LOG_LEVEL", "info"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://127.0.0.1:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:99999"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/v1?x=1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio "),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2.0"),
+        ("OTEL_TRACES_SAMPLER_ARG", "-0.1"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.01"),
     ],
 )
 def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^{variable} must be .*, got "):
         Settings.load({variable: value})
+
+
+def test_where_spans_go() -> None:
+    s = Settings.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c.example:4318/otlp", "OTEL_TRACES_SAMPLER_ARG": "0.01"})
+    assert (s.otlp_endpoint, s.traces_sampler_arg) == ("https://c.example:4318/otlp", 0.01)
+    assert Settings.load({}).otlp_endpoint == ""
+    assert Settings.load({"OTEL_TRACES_SAMPLER_ARG": "1"}).traces_sampler_arg == 1.0
 
 
 def test_a_password_is_never_shown() -> None:

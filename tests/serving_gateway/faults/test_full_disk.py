@@ -64,7 +64,7 @@ def test_answers_go_on_and_the_loss_is_told(
     assert len(answered - written) == dropped  # what is lost is counted to the record
     assert set(load.between(room + 0.1).ids) <= written
     assert "spool" in str(told)
-    said = [line for line in log.splitlines() if " ERROR " in line]
+    said = [line for line in log.splitlines() if '"level": "ERROR"' in line]
     assert len([line for line in said if "records are being lost" in line]) == len(
         [line for line in said if "records are written again" in line]
     )

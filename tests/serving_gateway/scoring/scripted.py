@@ -30,7 +30,13 @@ class ScriptedArm(LoadedArm):
         self.says = says
         self.batches: list[int] = []
 
-    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+    def ask(
+        self,
+        rows: Sequence[bytes],
+        deadline: float,
+        done: Callable[[list[float] | ScoreError], None],
+        traceparent: str = "",
+    ) -> None:
         self.batches.append(len(rows))
         loop = asyncio.get_running_loop()
         if self.says is None:

@@ -146,7 +146,13 @@ def test_all_who_met_one_stall_are_one_failure(fixture: Fixture) -> None:
 class Poisoned(ScriptedArm):
     """Refuses every batch that holds the row numbered 100, as a real server refuses a whole batch."""
 
-    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+    def ask(
+        self,
+        rows: Sequence[bytes],
+        deadline: float,
+        done: Callable[[list[float] | ScoreError], None],
+        traceparent: str = "",
+    ) -> None:
         poisoned = any(struct.unpack_from("<f", row)[0] == 100.0 for row in rows)
         refusal = ScoreError("invalid", "poisoned", answered=True)
         super().ask(rows, deadline, lambda result: done(refusal if poisoned else result))

@@ -76,6 +76,13 @@ def test_errors_have_one_shape_and_the_right_status(gateway: GatewayProcess) -> 
     assert gateway.predict("x" * 9_000_000).status_code == 413
 
 
+def test_every_answer_names_the_callers_trace(gateway: GatewayProcess) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    answers = [gateway.predict(body, traceparent=trace) for body in (INSTANCE, {}, "x" * 9_000_000)]
+    assert [answer.status_code for answer in answers] == [200, 400, 413]
+    assert {answer.headers["traceresponse"][:36] for answer in answers} == {trace[:36]}
+
+
 def test_what_is_asked_by_get_may_be_asked_by_head(gateway: GatewayProcess) -> None:
     answer = gateway.client.head("/health")
     assert (answer.status_code, answer.content) == (200, b"")

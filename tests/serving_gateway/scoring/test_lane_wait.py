@@ -15,7 +15,13 @@ class Slow(ScriptedArm):
 
     row_s = 0.0
 
-    def ask(self, rows: Sequence[bytes], deadline: float, done: Callable[[list[float] | ScoreError], None]) -> None:
+    def ask(
+        self,
+        rows: Sequence[bytes],
+        deadline: float,
+        done: Callable[[list[float] | ScoreError], None],
+        traceparent: str = "",
+    ) -> None:
         asyncio.get_running_loop().call_later(self.row_s * len(rows), super().ask, rows, deadline, done)
 
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -61,8 +62,7 @@ def log_of(gateway: GatewayProcess) -> str:
 
 def ready(gateway: GatewayProcess) -> list[int]:
     """Process ids of the workers that were ever ready."""
-    lines = [line for line in log_of(gateway).splitlines() if line.endswith("is ready")]
-    return [int(line.split("(pid ")[1].split(")")[0]) for line in lines]
+    return [int(pid) for pid in re.findall(r"worker \d+ \(pid (\d+)\) is ready", log_of(gateway))]
 
 
 def children(gateway: GatewayProcess) -> set[int]:
