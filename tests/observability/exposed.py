@@ -21,7 +21,7 @@ from orchestration.gauges import Gauge
 from orchestration.health.gauges import health_gauges
 from serving_gateway.metrics import Metrics
 from tests.orchestration.drift.test_gauges import judged
-from tests.orchestration.health.test_health_report import REPORT
+from tests.orchestration.health.test_health_report import bad_report
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 # Of Prometheus itself.
@@ -80,7 +80,7 @@ def exposed() -> frozenset[str]:
         in_text(Metrics().exposition().decode())
         | in_text(generate_latest(UpdaterMetrics().registry).decode())
         | names(drift_gauges(judged(), hours=24, as_of=NOW, now=NOW))
-        | names(health_gauges(REPORT))
+        | names(health_gauges(bad_report()))
         | in_source(orchestration.rollout.gauges, orchestration.platform_gauges, orchestration.defs.gauges)
         | TRITON
         | OWN

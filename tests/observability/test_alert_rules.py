@@ -30,7 +30,7 @@ from tests.observability.rules import FOLDER, INTERVAL, RULE_FILES, TEST_FILES, 
 from tests.orchestration.drift.test_gauges import judged
 from tests.orchestration.features.skew.test_skew_gauges import REPORT as SKEW
 from tests.orchestration.features.skew.test_skew_gauges import SkewVerdict
-from tests.orchestration.health.test_health_report import REPORT as HEALTH
+from tests.orchestration.health.test_health_report import bad_report
 from tests.orchestration.rollout.test_rollout_gauges import state
 from tests.servers import ROOT
 from tests.serving_gateway.test_gateway_metrics import used
@@ -50,7 +50,7 @@ def exposed() -> dict[str, set[str]]:
     """Every series that may be asked for, with its labels: what the code exposes, and what others are known to."""
     gauges: list[Gauge] = [
         *drift_gauges(judged(), hours=24, as_of=NOW, now=NOW),
-        *health_gauges(HEALTH),
+        *health_gauges(bad_report()),
         *evidence_gauges(None, Verdict("inconclusive", "no model is on trial"), shipped_policy().evidence, NOW),
         *convergence_gauges(state(None), []),
         *skew_gauges(JudgedDay(None, SKEW, SkewVerdict("pass", "as in training")), NOW),
