@@ -157,12 +157,10 @@ chromium:
 .PHONY: prometheus
 prometheus:
 	@missing="$$(command -v prometheus >/dev/null || echo prometheus; command -v prometheus-alertmanager alertmanager >/dev/null || echo prometheus-alertmanager)"; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
-	  echo "Installing" $$missing; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
-	  systemctl disable --quiet --now $$missing 2>/dev/null || true; \
-	elif [ -n "$$missing" ]; then \
-	  echo "No alerts: what needs them is skipped. As root: apt-get install" $$missing; \
-	fi
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && echo "Installing" $$missing && \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null && \
+	  { systemctl disable --quiet --now $$missing 2>/dev/null || true; }; } || \
+	  echo "No alerts: what needs them is skipped. As root: apt-get install" $$missing
 
 # What Dagster's and MLflow's databases are in the containers; here only a test of theirs needs it. Debian starts a server
 # when it installs one: not wanted here.
