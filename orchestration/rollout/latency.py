@@ -4,8 +4,8 @@ The control is the baseline's model on as many keys as the canary has, with its 
 an arm slower without its model's doing, in two ways, and neither counts here. A key may send larger requests: so requests
 are compared within those of one size. A key may be busy when everything is slow: so the requests of a block are the last
 ones of either arm, and what makes both slow at a time is in both. And a request may find its model at work for others, a
-canary's most of all for the background: those that did are left out, in either arm. What is left is a key whose requests cost the model itself
-more at the same size; a model whose cost does not depend on the values of its inputs has none.
+canary's most of all for the background: those that did are left out, in either arm. What is left is a key whose requests
+cost the model itself more at the same size; a model whose cost does not depend on the values of its inputs has none.
 """
 
 from collections import defaultdict, deque
