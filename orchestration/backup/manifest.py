@@ -1,6 +1,7 @@
 """The manifest of a backup: every file with size and digest, what wrote them, what was left out and why."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -109,14 +110,15 @@ def verify(backup: Path, progress: Progress = lambda _path, _bytes: None) -> Man
 
 
 def copy(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a file's content; returns its size and digest. Raises OSError."""
+    """Copy a file's content and when it was written; returns its size and digest. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
+    digest, size, written_ns = hashlib.sha256(), 0, source.stat().st_mtime_ns
     with target.open("wb") as copied:
         for chunk in _chunks(source):
             copied.write(chunk)
             digest.update(chunk)
             size += len(chunk)
+    os.utime(target, ns=(written_ns, written_ns))
     return size, digest.hexdigest()
 
 

@@ -10,6 +10,7 @@ from orchestration.backup.manifest import FILES, BackupError, Manifest, Progress
 from orchestration.backup.parts import LEFT_OUT
 from orchestration.backup.registry import FILE as REGISTRY
 from orchestration.backup.registry import move_registry
+from orchestration.drift.folder import mark_latest, reports
 from orchestration.embedded.claim import claim
 from orchestration.embedded.environment import NotReadyToStartError
 
@@ -44,6 +45,7 @@ def restore(backup: Path, home: Path, progress: Progress = lambda _path, _bytes:
             marker = home / home_format.RESTORING
             marker.touch()
             _copy(manifest, files, home, progress)
+            _name_latest_report(home / "reports" / "drift")
             if str(home) != manifest.home and (home / REGISTRY).exists():
                 move_registry(home / REGISTRY, Path(manifest.home), home)
             os.sync()  # all of it is on the disk before the mark goes
@@ -59,6 +61,11 @@ def _copy(manifest: Manifest, files: Path, home: Path, progress: Progress) -> No
         if copy(files / file.path, home / file.path) != (file.bytes, file.sha256):
             raise BackupError(f"{files / file.path} changed while it was restored: empty {home} and restore again")
         progress(file.path, file.bytes)
+
+
+def _name_latest_report(folder: Path) -> None:
+    if written := reports(folder):
+        mark_latest(folder, written[0].stem)
 
 
 def _require_readable(backup: Path, manifest: Manifest) -> None:

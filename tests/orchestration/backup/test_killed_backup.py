@@ -28,6 +28,11 @@ def begun(folder: Path, left: set[Path]) -> bool:
     return bool(seen(folder) - left)
 
 
+def a_second_later() -> None:
+    now = int(time.time())
+    wait_until(lambda: int(time.time()) > now)
+
+
 def test_a_killed_backup_is_never_listed_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("PLATFORM_HOME", str(small_home(tmp_path / "home", files=150, bytes_each=BYTES)))
@@ -42,6 +47,7 @@ def test_a_killed_backup_is_never_listed_as_good(tmp_path: Path, monkeypatch: py
             wait_until(partial(begun, folder, left), timeout_s=60)
             time.sleep(chance.uniform(0, 0.4))
             process.kill()
+        a_second_later()  # by which backups are named
         midway += bool(list(folder.glob(".partial-*")))
         for path, manifest in listed(folder):
             assert isinstance(manifest, Manifest)

@@ -1,5 +1,6 @@
 """A stopped home comes back as it was, and whatever stands in the way is said before anything is changed."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from orchestration.backup.__main__ import main
 from orchestration.backup.create import create
 from orchestration.backup.manifest import BackupError, Manifest, copy, read_manifest, write_manifest
 from orchestration.backup.restore import restore
+from orchestration.drift.folder import mark_latest, reports
 from orchestration.embedded.claim import claim
 from orchestration.home_format import FORMAT, RESTORING
 from orchestration.settings import Settings
@@ -49,6 +51,25 @@ def test_it_comes_back_elsewhere_as_it_was_and_can_be_backed_up_again(home: Path
     assert contents(tmp_path / "new" / "home") == wanted
     again = create(Settings(home=tmp_path / "new" / "home"), tmp_path / "more")
     assert contents(again / "home") == wanted
+
+
+def test_reports_keep_their_order_and_the_newest_is_the_latest(home: Path, tmp_path: Path) -> None:
+    folder = home / "reports" / "drift"
+    folder.mkdir(parents=True)
+    for age, name in ((5000, "2013-05-02"), (4000, "2013-05-01")):  # event time went back
+        for file in (folder / f"{name}.json", folder / f"{name}.html"):
+            file.write_text("{}")
+            os.utime(file, (1_700_000_000 - age, 1_700_000_000 - age))
+    mark_latest(folder, "2013-05-01")
+    made = create(Settings(home=home), tmp_path / "backups")
+    restore(made, tmp_path / "new")
+    found = reports(tmp_path / "new" / "reports" / "drift")
+    assert [path.stem for path in found] == ["2013-05-01", "2013-05-02"]
+    assert found[0].stat().st_mtime == 1_700_000_000 - 4000
+    for ending in ("html", "json"):
+        latest = found[0].with_name(f"latest.{ending}")
+        assert latest.is_symlink()
+        assert latest.resolve().stem == "2013-05-01"
 
 
 def test_a_new_volume_is_empty_with_what_image_and_file_system_bring(backup: Path, tmp_path: Path) -> None:
