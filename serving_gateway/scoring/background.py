@@ -23,6 +23,7 @@ from serving_gateway.triton.errors import ScoreError
 MAX_BATCH = 256
 GATHER_S = 0.005  # nobody waits for these scores, and larger batches cost less
 YIELDS = 20  # times GATHER_S at the most, while the model has other work
+YIELDING_ROWS = 64  # from here on it does not wait: whoever comes next would wait behind a larger batch
 _SALT = "shadow"
 
 
@@ -88,10 +89,10 @@ class Background:
             del self._queues[arm]
 
     async def _gather(self, arm: LoadedArm, queue: deque[ScoringRow]) -> None:
-        """Who waits for an answer of the model goes first, for a while or until a whole batch waits."""
+        """Who waits for an answer of the model goes first, for a while or until so many rows wait that they would take long."""
         for _ in range(YIELDS):
             await asyncio.sleep(GATHER_S)
-            if not arm.busy or len(queue) >= MAX_BATCH:
+            if not arm.busy or len(queue) >= YIELDING_ROWS:
                 return
 
     async def _score(self, arm: LoadedArm, batch: list[ScoringRow]) -> None:

@@ -12,7 +12,7 @@ from serving_gateway.log.segment import Segment
 from serving_gateway.log.spool import Spool
 from serving_gateway.metrics import Metrics
 from serving_gateway.rollout.served import Served
-from serving_gateway.scoring.background import GATHER_S, MAX_BATCH, Background
+from serving_gateway.scoring.background import GATHER_S, MAX_BATCH, YIELDING_ROWS, Background
 from serving_gateway.scoring.call import Call
 from serving_gateway.triton.errors import ScoreError
 from tests.serving_gateway.scoring.scripted import ScriptedArm, call_of, failing, served_by, value
@@ -84,7 +84,7 @@ def test_who_waits_for_an_answer_of_the_model_goes_first(spool: Spool) -> None:
     assert asyncio.run(run(3, seconds=4 * GATHER_S)) == []
     assert arm.batches == [3]
     arm.at_work[arm.arm.triton_model] = 1
-    assert asyncio.run(run(MAX_BATCH, seconds=4 * GATHER_S)) == [3, MAX_BATCH], "a whole batch waits for nobody"
+    assert asyncio.run(run(YIELDING_ROWS, seconds=4 * GATHER_S)) == [3, YIELDING_ROWS], "so many wait for nobody"
 
 
 def test_a_model_that_never_rests_is_compared_all_the_same(spool: Spool) -> None:
