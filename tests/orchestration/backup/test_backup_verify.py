@@ -13,19 +13,7 @@ from orchestration.backup.create import create
 from orchestration.backup.manifest import FORMAT, BackupError, read_manifest, verify
 from orchestration.home_format import RESTORING
 from orchestration.settings import Settings
-from tests.orchestration.backup.homes import contents, database, small_home
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("REDIS_URL", "FEATURES_REDIS_URL", "REPORTS_PATH", "INCIDENTS_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    return small_home(tmp_path / "home")
-
-
-@pytest.fixture
-def backup(home: Path, tmp_path: Path) -> Path:
-    return create(Settings(home=home), tmp_path / "backups")
+from tests.orchestration.backup.homes import contents, database
 
 
 def test_a_stopped_homes_files_are_in_and_its_secret_is_not(home: Path, backup: Path) -> None:

@@ -17,19 +17,7 @@ from orchestration.drift.folder import mark_latest, reports
 from orchestration.embedded.claim import claim
 from orchestration.home_format import FORMAT, RESTORING
 from orchestration.settings import Settings
-from tests.orchestration.backup.homes import contents, small_home
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("REDIS_URL", "FEATURES_REDIS_URL", "REPORTS_PATH", "INCIDENTS_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    return small_home(tmp_path / "home")
-
-
-@pytest.fixture
-def backup(home: Path, tmp_path: Path) -> Path:
-    return create(Settings(home=home), tmp_path / "backups")
+from tests.orchestration.backup.homes import contents
 
 
 def changed(backup: Path, **changes: object) -> None:
