@@ -188,13 +188,23 @@ class Settings(Crons):
 
     @property
     def dagster_api_url(self) -> str:
-        """Base address of the Dagster webserver, as the receiver of alerts asks it for runs."""
+        """Base address of the Dagster webserver, as the receiver of alerts and the doctor ask it."""
         return os.environ.get("DAGSTER_API_URL") or self.dagster_url
 
     @property
     def incidents_url(self) -> str:
         """Base address of the receiver of alerts."""
-        return f"http://127.0.0.1:{self.incidents_port}"
+        return os.environ.get("INCIDENTS_URL") or f"http://127.0.0.1:{self.incidents_port}"
+
+    @property
+    def prometheus_url(self) -> str:
+        """Base address of Prometheus."""
+        return os.environ.get("PROMETHEUS_URL") or f"http://127.0.0.1:{self.prometheus_port}"
+
+    @property
+    def alertmanager_url(self) -> str:
+        """Base address of Alertmanager."""
+        return os.environ.get("ALERTMANAGER_URL") or f"http://127.0.0.1:{self.alertmanager_port}"
 
     @property
     def jira_url(self) -> str:
@@ -245,12 +255,17 @@ class Settings(Crons):
     @property
     def updater_url(self) -> str:
         """Base address of the live updater's metrics and health."""
-        return f"http://127.0.0.1:{self.updater_port}"
+        return os.environ.get("UPDATER_URL") or f"http://127.0.0.1:{self.updater_port}"
 
     @property
     def reports_url(self) -> str:
-        """Base address of the served reports."""
+        """Base address of the served reports, for whoever opens them."""
         return f"http://127.0.0.1:{self.reports_port}"
+
+    @property
+    def reports_api_url(self) -> str:
+        """Base address of the served reports, as the doctor asks for them."""
+        return os.environ.get("REPORTS_API_URL") or self.reports_url
 
 
 def default_registry(home: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from orchestration.doctor.finding import Finding, State
-from orchestration.embedded.alerting import addresses, installed, told
+from orchestration.embedded.alerting import told, watching
 from orchestration.settings import Settings
 
 _NEWS = {"active": "true", "silenced": "false", "inhibited": "false"}
@@ -14,12 +14,13 @@ _NEWS = {"active": "true", "silenced": "false", "inhibited": "false"}
 
 def check_alerts(settings: Settings) -> list[Finding]:
     """Alerts that are neither silenced nor muted by another one. Raises httpx.HTTPError where Alertmanager is away."""
-    if len(installed()) < 2:  # Prometheus and Alertmanager, each worth nothing without the other
+    there = watching(settings)
+    if len(there) < 2:  # Prometheus and Alertmanager, each worth nothing without the other
         says = (
             "nobody is told of anything: as root, apt-get install prometheus prometheus-alertmanager, and start again"
         )
         return [_finding("attention", says)]
-    url = f"{addresses(settings)['alertmanager']}/api/v2/alerts"
+    url = f"{there['alertmanager']}/api/v2/alerts"
     answer = httpx.get(url, params=_NEWS, timeout=5, trust_env=False).raise_for_status()
     return judge_alerts(answer.json(), told(settings))
 

@@ -27,7 +27,7 @@ def check_runs(settings: Settings) -> list[Finding]:
     """Raises httpx.HTTPError where the webserver is away, ValueError where it refuses the question."""
     now = time.time()
     query = {"query": _RUNS, "variables": {"after": now - LOOK_BACK_S}}
-    answer = httpx.post(f"{settings.dagster_url}/graphql", json=query, timeout=20, trust_env=False)
+    answer = httpx.post(f"{settings.dagster_api_url}/graphql", json=query, timeout=20, trust_env=False)
     data = answer.raise_for_status().json().get("data") or {}
     try:
         failed, active = data["failed"]["results"], data["active"]["results"]

@@ -1,4 +1,4 @@
-"""Does every process of the embedded profile answer?"""
+"""Does every process of the platform answer?"""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,9 +41,12 @@ def judge_services(answers: Mapping[str, bool], logs: Path) -> list[Finding]:
     if len(down) == len(answers):
         says = f"none of {len(answers)} answers: is the platform up (make up), and are its ports the same here?"
         return [Finding("services", "down", says, "2. Immediate checks")]
-    return [
-        Finding(name, "down", f"does not answer; its log is {logs / WHERE[name][0]}", WHERE[name][1]) for name in down
-    ]
+    return [Finding(name, "down", f"does not answer{_its_log(logs / WHERE[name][0])}", WHERE[name][1]) for name in down]
+
+
+def _its_log(path: Path) -> str:
+    """Containers keep theirs elsewhere."""
+    return f"; its log is {path}" if path.exists() else ""
 
 
 def _answer(probe: Probe) -> bool:

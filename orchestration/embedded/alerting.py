@@ -35,16 +35,23 @@ def spare_ports() -> set[str]:
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Program -> base address, installed or not."""
-    return {program: f"http://127.0.0.1:{getattr(settings, f'{program}_port')}" for program in _NAMES}
+    return {"prometheus": settings.prometheus_url, "alertmanager": settings.alertmanager_url}
+
+
+def watching(settings: Settings) -> dict[str, str]:
+    """Program -> base address of those that there are: on this machine, or where the settings say."""
+    here = {program: f"http://127.0.0.1:{getattr(settings, f'{program}_port')}" for program in _NAMES}
+    programs = installed()
+    return {name: url for name, url in addresses(settings).items() if name in programs or url != here[name]}
 
 
 def said(settings: Settings) -> list[tuple[str, str]]:
     """(what, where) of both programs and of who is told, for people to read."""
-    here = installed()
+    there = watching(settings)
     lines = [
         (
             program.capitalize(),
-            url if program in here else f"not installed: apt-get install {_NAMES[program][0]}, as root",
+            url if program in there else f"not installed: apt-get install {_NAMES[program][0]}, as root",
         )
         for program, url in addresses(settings).items()
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import redis
 
-from orchestration.embedded.alerting import addresses, installed
+from orchestration.embedded.alerting import watching
 from orchestration.settings import Settings
 
 Probe = Callable[[], bool]
@@ -18,10 +18,9 @@ _NOT_DAGSTER = (httpx.HTTPError, ValueError, LookupError, TypeError)
 def probes(settings: Settings) -> dict[str, Probe]:
     """Service name to a probe that returns True once the service answers as healthy.
 
-    Prometheus and Alertmanager are asked where this machine has them.
+    Prometheus and Alertmanager are asked where there are any.
     """
-    here, alerting = installed(), addresses(settings)
-    triton, mlflow = f"http://{settings.triton_http}", settings.mlflow_url
+    triton, mlflow, dagster = f"http://{settings.triton_http}", settings.mlflow_url, settings.dagster_api_url
     return {
         "redis": lambda: _redis(settings.redis_url),
         "triton": lambda: _http(f"{triton}/v2/health/ready"),
@@ -29,11 +28,11 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "gateway": lambda: _http(f"{settings.gateway_url}/health"),
         "updater": lambda: _http(f"{settings.updater_url}/health"),
         "incidents": lambda: _http(f"{settings.incidents_url}/health"),
-        "reports": lambda: _http(settings.reports_url),
-        "dagster webserver": lambda: _http(f"{settings.dagster_url}/server_info"),
-        "dagster definitions": lambda: _dagster_definitions(settings.dagster_url),
-        "dagster daemon": lambda: _dagster_daemon(settings.dagster_url),
-    } | {name: partial(_http, f"{url}/-/ready") for name, url in alerting.items() if name in here}
+        "reports": lambda: _http(settings.reports_api_url),
+        "dagster webserver": lambda: _http(f"{dagster}/server_info"),
+        "dagster definitions": lambda: _dagster_definitions(dagster),
+        "dagster daemon": lambda: _dagster_daemon(dagster),
+    } | {name: partial(_http, f"{url}/-/ready") for name, url in watching(settings).items()}
 
 
 def _redis(url: str) -> bool:

@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(INITDB is None, reason="no PostgreSQL: as root, apt-get install postgresql"),
 ]
+WATCHERS = {"prometheus", "alertmanager"}
 HERE = [*OURS, "redis", "postgres", "triton", *installed()]
 PATIENCE_S = 420.0  # of a machine that is busy; where nobody else works it takes one
 DATABASES = "dagster", "mlflow"
@@ -129,7 +130,7 @@ def test_a_service_gets_well_by_its_own_check(running: Running, name: str) -> No
 
 
 def test_nothing_that_is_ours_is_left_out() -> None:
-    assert set(SERVICES) - set(HERE) - {"prometheus", "alertmanager"} == {"grafana", "triton-gpu"}
+    assert set(SERVICES) - set(HERE) - WATCHERS == {"grafana", "triton-gpu"}
 
 
 def test_dagster_and_mlflow_are_in_postgres_and_leave_no_sqlite(machine: Machine) -> None:
@@ -159,6 +160,24 @@ def test_the_webserver_has_the_definitions_of_the_code_server(machine: Machine) 
     url = f"http://127.0.0.1:{machine.ports['3000']}/graphql"
     answer = httpx.post(url, json={"query": query}, timeout=30, trust_env=False).json()
     assert answer["data"]["repositoriesOrError"]["nodes"] != []
+
+
+def test_the_doctor_inside_finds_every_neighbour(machine: Machine) -> None:
+    """As the runbook asks it: `docker compose exec dagster python -m orchestration.doctor`."""
+    doctor = [sys.executable, "-m", "orchestration.doctor", "--json"]
+    done = subprocess.run(
+        doctor,
+        cwd=machine.image("dagster"),
+        env=machine.environment("dagster"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    says = {line["check"]: line["says"] for line in json.loads(done.stdout)}
+    silent = {check for check, said in says.items() if said.startswith(("does not answer", "could not be looked at"))}
+    absent = WATCHERS - installed().keys()
+    assert silent == absent | ({"alerts"} if "alertmanager" in absent else set())
+    assert "nobody is told" not in says["alerts"]
 
 
 @pytest.mark.full

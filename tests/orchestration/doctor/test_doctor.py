@@ -135,6 +135,8 @@ def test_a_gateway_without_a_model_is_down_and_says_why(
     monkeypatch.setenv("REDIS_URL", redis_url)
     with gateway_process(nowhere, redis_url) as gateway:
         monkeypatch.setenv("GATEWAY_URL", gateway.url)
+        (nowhere / "log").mkdir()
+        (nowhere / "log" / "triton.log").touch()
         gateway.client.post("/predict", json=INSTANCE)
         assert main(["--json"]) == 1
     listed = json.loads(capsys.readouterr().out)

@@ -49,12 +49,14 @@ def test_every_service_that_is_probed_has_its_log_and_section() -> None:
     assert set(WHERE) - set(probes(Settings(home=Path("/tmp")))) == {"prometheus", "alertmanager"} - installed().keys()
 
 
-def test_services_that_answer_are_one_line_and_one_that_does_not_names_its_log() -> None:
+def test_services_that_answer_are_one_line_and_one_that_does_not_names_its_log(tmp_path: Path) -> None:
     up = dict.fromkeys(WHERE, True)
-    assert only(judge_services(up, Path("/h/log"))).says == f"each of the {len(WHERE)} answers"
-    down = only(judge_services(up | {"triton": False}, Path("/h/log")))
+    assert only(judge_services(up, tmp_path)).says == f"each of the {len(WHERE)} answers"
+    down = only(judge_services(up | {"triton": False}, tmp_path))
     assert (down.check, down.state, down.section) == ("triton", "down", "3.2 Triton")
-    assert "/h/log/triton.log" in down.says
+    assert down.says == "does not answer"
+    (tmp_path / "triton.log").touch()
+    assert only(judge_services(up | {"triton": False}, tmp_path)).says.endswith(f"its log is {tmp_path}/triton.log")
 
 
 def test_the_follow_up_names_who_waits_and_what_goes_on() -> None:

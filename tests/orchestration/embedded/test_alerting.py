@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestration.embedded import alerting
-from orchestration.embedded.alerting import installed, prepare_alerting, said, spare_ports
+from orchestration.embedded.alerting import installed, prepare_alerting, said, spare_ports, watching
 from orchestration.embedded.environment import NotReadyToStartError, prepare
 from orchestration.embedded.health import probes
 from orchestration.settings import Settings
@@ -141,6 +141,15 @@ def test_a_machine_without_the_programs_starts_without_them(
     assert not {"prometheus", "alertmanager"} & set(probes(settings))
     assert dict(said(settings))["Prometheus"] == "not installed: apt-get install prometheus, as root"
     assert "prometheus-alertmanager" in dict(said(settings))["Alertmanager"]
+
+
+def test_programs_on_another_machine_are_asked_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerting.shutil, "which", lambda _name: None)
+    assert watching(settings) == {}
+    monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
+    assert watching(settings) == {"prometheus": "http://prometheus:9090"}
+    assert dict(said(settings))["Prometheus"] == "http://prometheus:9090"
+    assert "prometheus" in probes(settings)
 
 
 @pytest.mark.parametrize("here", [set(), {"prometheus"}, {"prometheus", "alertmanager"}])
