@@ -11,7 +11,7 @@ from orchestration.demo.dagster_runs import DagsterRuns
 from tests.e2e.conftest import ToldDemo
 from tests.servers import answers_200, free_port, processes_of, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(960)]
 DELIBERATE = "canary_is_no_worse"
 _ASSETS = """{ assetNodes {
     assetKey { path } isMaterializable partitionStats { numMaterialized numFailed }
@@ -22,8 +22,8 @@ _ASSETS = """{ assetNodes {
 
 def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
     """`make demo` without a terminal: exit 0, every step done, the figures in the summary, nothing left running."""
-    done, home = told_demo.done, told_demo.home
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    home = told_demo.home
+    assert told_demo.code == 0, told_demo.said[-3000:]
     summary = json.loads((home / "demo" / "summary.json").read_text())
     assert [s["name"] for s in summary["steps"] if not s["ok"]] == []
     assert 0.78 < summary["april_auc"] < 0.82
@@ -37,7 +37,7 @@ def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
 @pytest.fixture(scope="module")
 def assets(told_demo: ToldDemo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The assets of the demo's graph by name, from a webserver on what it left behind."""
-    assert told_demo.done.returncode == 0, told_demo.done.stdout[-3000:]
+    assert told_demo.code == 0, told_demo.said[-3000:]
     folder: Path = tmp_path_factory.mktemp("webserver")
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", port]
