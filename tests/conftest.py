@@ -12,9 +12,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import MlflowServer, RedisServer, TritonServer, mlflow_server, redis_server, triton_server
 
-OWN_STACK = ("tests/e2e/test_demo.py", "tests/e2e/test_embedded.py", "tests/e2e/test_publishing_under_load.py")
-# A stack for those that replay whole days for a trial, another for the rest: either takes about as long as the demo and
-# its like.
+OWN_STACK = ("tests/e2e/test_embedded.py", "tests/e2e/test_publishing_under_load.py")
+# The demo and who looks around in it; a stack for those that replay whole days for a trial; another for the rest: each of
+# the three takes about as long.
+DEMO = "tests/e2e/demo/"
 TRIALS = (
     "tests/e2e/test_backfill.py",
     "tests/e2e/test_difference_in_drift.py",
@@ -126,6 +127,8 @@ class _ByStack(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if not file.startswith("tests/e2e/") or file in OWN_STACK:
             return SCOPES.get(file, file)
+        if file.startswith(DEMO):
+            return "the demo"
         return "the stack of trials" if file in TRIALS else "the stack of the rest"
 
 

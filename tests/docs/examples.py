@@ -8,7 +8,7 @@ from tests.docs.markdown import README, blocks
 
 # Target of make -> (what its recipe runs, the test that runs this).
 MAKE = {
-    "demo": ("-m orchestration.demo", "tests/e2e/test_demo.py::test_the_demo_tells_the_story"),
+    "demo": ("-m orchestration.demo", "tests/e2e/demo/test_demo.py::test_the_demo_tells_the_story"),
     "up": ("-m orchestration.embedded", "tests/e2e/test_embedded.py::test_it_comes_up_prints_addresses_and_leaves_no_process"),
     "serve": ("-m serving_gateway", "tests/serving_gateway/test_make_serve.py::test_the_split_is_there_before_the_gateway_and_a_rollback_outlives_it"),
     "train": ("dagster asset materialize", "tests/e2e/test_make_train.py::test_a_champion_is_trained_and_judged_without_a_platform_that_is_up"),
@@ -23,7 +23,7 @@ MAKE = {
     "bench": ("-m tests.bench.features", "tests/bench/test_bench_features_smoke.py::test_reads_and_joins_are_measured_and_what_was_started_is_stopped"),
     "bench-gateway": ("-m tests.bench.gateway", "tests/bench/test_bench_smoke.py::test_the_gateway_is_measured_and_what_was_started_is_stopped"),
     "bench-features": ("-m tests.bench.features", "tests/bench/test_bench_features_smoke.py::test_reads_and_joins_are_measured_and_what_was_started_is_stopped"),
-    "screenshots": ("-m tests.e2e.screenshots", "tests/e2e/test_screenshots.py::test_the_asset_graph_is_photographed_with_all_its_assets"),
+    "screenshots": ("-m tests.e2e.screenshots", "tests/e2e/demo/test_screenshots.py::test_the_asset_graph_is_photographed_with_all_its_assets"),
     "help": ("awk", "tests/docs/test_commands.py::test_make_help_lists_every_target_that_is_named"),
     "test": ("pytest", ".ci/run"),
     "check": ("lint-imports", ".ci/run"),
@@ -35,7 +35,7 @@ MAKE = {
 
 
 def examples() -> list[str]:
-    """Every shell block of the README that is not made of make targets alone: tests/e2e/test_readme.py runs each."""
+    """Every shell block of the README that is not made of make targets alone: tests/e2e/demo/test_readme.py runs each."""
     made = {f"make {target}" for target in MAKE}
     return [block for block in blocks(README, "bash") if not set(block.splitlines()) <= made]
 

@@ -3,9 +3,6 @@
 import fcntl
 import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,7 +27,7 @@ from orchestration.settings import Settings
 from serving_gateway.control.store import RolloutStore
 from tests.e2e.automation import SCHEDULES, WORKING_SENSORS, Automation
 from tests.observability.receivers import PAGERDUTY, SLACK, Inbox, receiving
-from tests.servers import ROOT, free_port
+from tests.servers import free_port
 
 INGEST = (date(2013, 1, 15), date(2013, 2, 15))
 TRAIN = (date(2013, 1, 15), date(2013, 2, 6))
@@ -38,7 +35,6 @@ HOLDOUT = (date(2013, 2, 6), date(2013, 2, 9))
 CALM_DAY = date(2013, 2, 12)
 DAY = timedelta(days=1)
 ROUTING_KEY, WEBHOOK = "0123456789abcdef0123456789abcdef", "/services/T000/B000/xyz"
-DEMO_S = 840.0  # beside two other stacks on two cores; alone it takes three minutes
 STACK_SWITCHES = {
     "REFLEX": "off",
     "EVENT_CLOCK": "replay",
@@ -178,42 +174,6 @@ def platform(started: Settings) -> Platform:
     assert found.store.wait_until_served(state, timeout_s=10)
     found.rewind(CALM_DAY)
     return found
-
-
-@dataclass
-class ToldDemo:
-    """A demo that ended: what it said, and the environment that names its home."""
-
-    code: int
-    said: str
-    environment: dict[str, str]
-    home: Path
-
-
-@pytest.fixture(scope="session")
-def told_demo(tmp_path_factory: pytest.TempPathFactory) -> ToldDemo:
-    """`make demo` without a terminal, on a home and ports of its own."""
-    home = tmp_path_factory.mktemp("demo")
-    environment = {name: text for name, text in os.environ.items() if name not in STACK_SWITCHES}
-    environment |= {"PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-    environment |= {name.upper(): str(free_port()) for name in Settings.port_defaults()}
-    # At whatever hour the tests run, no schedule's run is under way when the demo ends.
-    environment |= dict.fromkeys(
-        ("CRON_FEATURES", "CRON_TRAINING", "CRON_DRIFT", "CRON_HEALTH", "CRON_SKEW"), "0 0 1 1 *"
-    )
-    said = home / "said.log"
-    with said.open("w") as output:
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.demo"],
-            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            code = demo.wait(DEMO_S)
-        except subprocess.TimeoutExpired:
-            demo.send_signal(signal.SIGINT)  # it stops what it started
-            demo.wait(60)
-            pytest.fail(f"the demo did not end within {DEMO_S:.0f} s:\n{said.read_text()[-3000:]}")
-    return ToldDemo(code, said.read_text(), environment, home)
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,13 @@
 """The demo: that it tells its story, and leaves everything in Dagster green but the check that it fails on purpose."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestration.demo.dagster_runs import DagsterRuns
-from tests.e2e.conftest import ToldDemo
-from tests.servers import answers_200, free_port, processes_of, running
+from tests.e2e.conftest import Platform
+from tests.e2e.demo.conftest import Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(960)]
 DELIBERATE = "canary_is_no_worse"
@@ -20,10 +18,10 @@ _ASSETS = """{ assetNodes {
     assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } }"""
 
 
-def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
-    """`make demo` without a terminal: exit 0, every step done, the figures in the summary, nothing left running."""
-    home = told_demo.home
-    assert told_demo.code == 0, told_demo.said[-3000:]
+def test_the_demo_tells_the_story(demo: Demo, home: Path) -> None:
+    """`make demo` at a terminal: every step done, the figures in the summary, and it stays up."""
+    assert "The whole loop in" in demo.said
+    assert demo.process.poll() is None
     summary = json.loads((home / "demo" / "summary.json").read_text())
     assert [s["name"] for s in summary["steps"] if not s["ok"]] == []
     assert 0.78 < summary["april_auc"] < 0.82
@@ -31,22 +29,12 @@ def test_the_demo_tells_the_story(told_demo: ToldDemo) -> None:
     assert summary["user_visible_errors"] == 0
     assert summary["event_to_readable_p95_ms"] <= 2000
     assert summary["skew"] == "26 features of 957 rows are as in training"
-    assert processes_of(home) == []
 
 
 @pytest.fixture(scope="module")
-def assets(told_demo: ToldDemo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The assets of the demo's graph by name, from a webserver on what it left behind."""
-    assert told_demo.code == 0, told_demo.said[-3000:]
-    folder: Path = tmp_path_factory.mktemp("webserver")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", port]
-    command += ["-m", "orchestration.definitions"]
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in told_demo.environment.items():
-            patch.setenv(name, value)
-        with running("webserver", command, folder, lambda: answers_200(f"{url}/server_info"), timeout_s=90):
-            nodes = DagsterRuns(url).ask(_ASSETS, {})["assetNodes"]
+def assets(platform: Platform) -> dict[str, dict[str, Any]]:
+    """The assets of the demo's graph by name."""
+    nodes = platform.runs.ask(_ASSETS, {})["assetNodes"]
     return {node["assetKey"]["path"][-1]: node for node in nodes}
 
 

@@ -11,7 +11,7 @@ from tests.e2e.screenshots import GATEWAY_WIDTH, PAGES, photograph, photograph_g
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(960),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium: as root, apt-get install chromium"),
 ]
 
