@@ -94,14 +94,15 @@ def watcher(
     stack_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrometheusServer | None]:
     """A Prometheus that watches from before the first minute, where there is one."""
-    settings = Settings.load()
+    if PROMETHEUS is None:
+        yield None
+        return
     with ExitStack() as stack:
-        server = None
+        settings = Settings.load()
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("PLATFORM_HOME")  # it is none of the demo's processes
-            if PROMETHEUS:
-                server = stack.enter_context(prometheus(settings, tmp_path_factory.mktemp("prometheus")))
-        yield Watched(server, time.time()) if server else None
+            server = stack.enter_context(prometheus(settings, tmp_path_factory.mktemp("prometheus")))
+        yield Watched(server, time.time())
 
 
 @pytest.fixture(scope="session")
