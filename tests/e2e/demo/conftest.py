@@ -90,9 +90,7 @@ def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 
 @pytest.fixture(scope="session")
-def watcher(
-    stack_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PrometheusServer | None]:
+def watcher(stack_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched | None]:
     """A Prometheus that watches from before the first minute, where there is one."""
     if PROMETHEUS is None:
         yield None
