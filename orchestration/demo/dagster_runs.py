@@ -47,6 +47,7 @@ fragment Metadata on MetadataEntry {
   ... on UrlMetadataEntry { url }
 }"""
 FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
+POLL_S = 0.5  # an answer costs the webserver some hundredths of a second of a processor
 Event = dict[str, Any]
 
 
@@ -117,7 +118,7 @@ class DagsterRuns:
                 return self.run(run_id, status)
             if time.monotonic() > deadline:
                 raise DagsterError(f"run {run_id} is still {status} after {timeout_s:.0f} s: {self._url}/runs/{run_id}")
-            time.sleep(0.2)
+            time.sleep(POLL_S)
 
     def run(self, run_id: str, status: str) -> Run:
         """The run with its events as they stand."""

@@ -2,7 +2,6 @@
 
 import math
 import re
-import subprocess
 from datetime import UTC, datetime
 
 import httpx
@@ -16,7 +15,6 @@ from orchestration.ingestion.predictions import read_predictions
 from orchestration.publishing.registered import registered
 from orchestration.training.onnx_model import score
 from tests.e2e.conftest import CALM_DAY, DAY, Platform
-from tests.servers import BIN, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FLIGHT = {
@@ -127,13 +125,3 @@ def test_the_drift_report_is_judged_served_and_linked(platform: Platform) -> Non
     assert datetime.fromisoformat(said["as_of"]) == minutes[-1].at
     assert (said["outcome"], 0 <= said["drifted share"] <= 1) == ("inconclusive", True)
     assert "are too few to tell" in said["reason"]  # the flights of a night
-
-
-def test_an_asset_materializes_from_the_shell(platform: Platform, stack_environment: dict[str, str]) -> None:
-    day = "2013-02-15"
-    command = [BIN / "dagster", "asset", "materialize", "-m", "orchestration.definitions"]
-    command += ["--select", "raw_flights,raw_weather,feature_views,training_rows", "--partition", day]
-    done = subprocess.run(command, cwd=ROOT, env=stack_environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows = pl.read_parquet(platform.settings.lake / "training" / f"day={day}.parquet", hive_partitioning=False)
-    assert rows.height > 500

@@ -31,6 +31,7 @@ def test_the_target_passes_a_good_champion_and_leaves_both_reports(
     assert httpx.get(f"{address}/drift/latest.json", trust_env=False).json()["metrics"]
 
 
+@pytest.mark.full  # the gates by themselves: tests/orchestration/training/test_validate_metrics.py
 def test_gates_that_are_not_reached_fail_the_target_and_name_the_metric(
     platform: Platform, stack_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -60,11 +60,13 @@ def test_an_address_to_look_at_answers(platform: Platform, address: str) -> None
 
 
 def test_a_further_day_is_asked_and_reported(platform: Platform, stack_environment: dict[str, str]) -> None:
-    """What the block of a further day left behind: its requests in the log, its report on disk."""
-    from datetime import UTC, datetime
+    """What the block of a further day left behind: its training rows, its requests in the log, its report on disk."""
+    from datetime import UTC, date, datetime
 
+    from orchestration.features.training import read_training
     from orchestration.ingestion.predictions import read_predictions
 
+    assert read_training(platform.settings.lake / "training", date(2013, 5, 3), date(2013, 5, 4)).height > 900
     logged = read_predictions(
         platform.settings.lake, datetime(2013, 5, 2, 23, tzinfo=UTC), datetime(2013, 5, 3, 23, tzinfo=UTC)
     )
