@@ -40,7 +40,6 @@ class Demo:
     """A demo at a terminal of its own, and what it has written there."""
 
     process: subprocess.Popen[bytes]
-    environment: dict[str, str]
     written: bytearray
 
     @property
@@ -110,7 +109,7 @@ def demo(stack_environment: dict[str, str], watcher: Watched | None) -> Iterator
     command = [sys.executable, "-m", "orchestration.demo"]
     process = subprocess.Popen(command, cwd=ROOT, env=stack_environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    demo = Demo(process, stack_environment, bytearray())
+    demo = Demo(process, bytearray())
     reader = threading.Thread(target=_read, args=(ours, demo.written), daemon=True)
     reader.start()
     try:
@@ -118,7 +117,10 @@ def demo(stack_environment: dict[str, str], watcher: Watched | None) -> Iterator
         assert STAYS in demo.written, demo.said[-3000:]
         yield demo
     finally:
-        demo.end()
+        try:
+            demo.end()
+        finally:
+            process.kill()  # its stack ends with it, however that is
         reader.join(10)
         os.close(ours)
 
