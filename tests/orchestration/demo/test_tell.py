@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from orchestration.demo import __main__ as demo
 from orchestration.demo.__main__ import EXPECTED, STEPS, led_by_the_story, new_summary, tell
 from orchestration.demo.narrator import Live, Narrator, StepFailedError
 from orchestration.demo.story import Story
@@ -55,6 +56,18 @@ def test_every_step_done_is_exit_code_0(narrator: Narrator, tmp_path: Path) -> N
     assert tell(Settings(tmp_path), narrator, started, [("one", "One", done), ("two", "Two", done)]) == 0
     assert narrator.told
     assert outcome(narrator, tmp_path) == [("start", True), ("one", True), ("two", True)]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_without_a_terminal_it_ends_when_its_story_does(
+    narrator: Narrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """At one it stays up: tests/e2e/demo."""
+    monkeypatch.setattr(demo, "tell", lambda *_: code)
+    monkeypatch.setattr("orchestration.embedded.stack.Stack.wait", raising(AssertionError("it stays up")))
+    assert demo.run(Settings(tmp_path), narrator, tmp_path / "summary.json") == code
+    assert (tmp_path / "summary.json").exists()
+    assert "The platform stays up" not in narrator.console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("error", [*(kind("see [/this]") for kind in EXPECTED), TimeoutError()])
