@@ -48,6 +48,7 @@ class Losses(RuleBasedStateMachine):
         self.saved: list[Content] = []
         self.rollbacks: dict[str, RolloutState] = {}  # that were served, by the model that lost its traffic
         self.issued: list[RolloutState] = []  # rollbacks that people asked for
+        self.overruled: dict[RolloutState, set[RolloutState]] = {}  # a rollback to what tried its model again
         self.somebody_publishes_a_baseline(BASELINE, seen=True)
 
     def teardown(self) -> None:
@@ -70,8 +71,14 @@ class Losses(RuleBasedStateMachine):
                 canary = serves.arms.canary
                 assert canary is None or canary.triton_model != trip.triton_model or not on_trial(serves)
             for state in gateway.served[known:]:
-                if state.phase == "rolled_back" and state.arms.canary is not None and state.restores is None:
-                    self.rollbacks.setdefault(state.arms.canary.triton_model, state)
+                ended = state.arms.canary if state.phase == "rolled_back" and state.restores is None else None
+                if ended is not None and not self.is_past(state):
+                    self.rollbacks.setdefault(ended.triton_model, state)
+
+    def is_past(self, rollback: RolloutState) -> bool:
+        """Whether somebody who knew of it tried the model again, and a gateway has served that already."""
+        served = {state for gateway in self.gateways for state in gateway.served}
+        return bool(self.overruled.get(rollback, set()) & served)
 
     def change(self, transition: Callable[[RolloutState], RolloutState], *, seen: bool) -> RolloutState:
         state = self.store.change(transition)
@@ -93,7 +100,10 @@ class Losses(RuleBasedStateMachine):
             del self.rollbacks[arm.triton_model]
         self.store.put_contract(CONTRACTS[arm.contract_digest])
         tried = {"weight_bp": 100, "shadow_fraction": 0.0, **self.signed("try")}
-        self.change(lambda s: start_canary(s, arm, **tried), seen=seen)
+        again = self.change(lambda s: start_canary(s, arm, **tried), seen=seen)
+        for state in audit:
+            if state.phase == "rolled_back" and state.arms.canary == arm:
+                self.overruled.setdefault(state, set()).add(again)
 
     @rule(seen=st.booleans())
     def somebody_changes_the_weight(self, *, seen: bool) -> None:
