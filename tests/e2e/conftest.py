@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -54,6 +54,12 @@ class Platform:
     runs: DagsterRuns
     redis: redis.Redis
     store: RolloutStore
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The ways into the stack of these settings, which is up."""
+        client = redis.Redis.from_url(settings.redis_url)
+        return cls(settings, DagsterRuns(settings.dagster_url), client, RolloutStore(client))
 
     def succeed(self, job: str, **launch: Any) -> Run:
         run = self.runs.wait(self.runs.launch(job, **launch))
@@ -165,8 +171,7 @@ def started(stack_environment: dict[str, str], tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def platform(started: Settings) -> Platform:
     """The stack with a month of features and a champion that answers everything."""
-    client = redis.Redis.from_url(started.redis_url)
-    found = Platform(started, DagsterRuns(started.dagster_url), client, RolloutStore(client))
+    found = Platform.of(started)
     found.succeed("ingest_and_compute", tags=partition_range(*INGEST))
     found.succeed("train_champion", ops={"champion_model": training_config(TRAIN, HOLDOUT, "lightgbm")})
     state = found.store.read()

@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import redis
 
-from orchestration.demo.dagster_runs import DagsterRuns
 from orchestration.settings import Settings
-from serving_gateway.control.store import RolloutStore
 from tests.e2e.conftest import STACK_SWITCHES, Platform
 from tests.observability.promql import Drawn, filled
 from tests.observability.scraping import PROMETHEUS, PrometheusServer, prometheus
@@ -136,9 +133,7 @@ def _read(terminal: int, into: bytearray) -> None:
 @pytest.fixture(scope="session")
 def platform(demo: Demo) -> Platform:
     """What the demo leaves up."""
-    settings = Settings.load()
-    client = redis.Redis.from_url(settings.redis_url)
-    return Platform(settings, DagsterRuns(settings.dagster_url), client, RolloutStore(client))
+    return Platform.of(Settings.load())
 
 
 @pytest.fixture(scope="session")
